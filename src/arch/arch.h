@@ -1,0 +1,102 @@
+/* arch.h: the model as data: its configuration, its weights as rows, what it needs in bytes and operations.
+ *
+ * Callers may believe: a configuration that passed arch_config_check() is consistent, and every size in it can be
+ * multiplied with the others in 64 bits. This module never reads a file and never sees a number of a weight.
+ *
+ * Letters: D model width, L layers, H query heads, G key/value heads, S head size, F feed-forward width,
+ * V vocabulary, T tokens. */
+#ifndef ARCH_ARCH_H
+#define ARCH_ARCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "tensor/dtype.h"
+
+enum arch_rope_kind { ARCH_ROPE_NONE, ARCH_ROPE_PLAIN, ARCH_ROPE_LINEAR, ARCH_ROPE_LLAMA3, ARCH_ROPE_DIVISORS };
+
+#define ARCH_MAX_HEAD_SIZE 512
+#define ARCH_MAX_STOP_IDS 16
+
+struct arch_rope {
+    enum arch_rope_kind kind;
+    double theta;
+    double factor;              /* LINEAR, LLAMA3 */
+    double low_factor, high_factor; /* LLAMA3 */
+    int64_t original_context;       /* LLAMA3 */
+    float divisors[ARCH_MAX_HEAD_SIZE / 2]; /* DIVISORS: GGUF's rope_freqs, S/2 values */
+};
+
+struct arch_config {
+    char name[64];     /* for people */
+    int64_t d_model;   /* D */
+    int64_t n_layers;  /* L */
+    int64_t n_heads;   /* H */
+    int64_t n_kv_heads; /* G, divides H */
+    int64_t head_size; /* S, even */
+    int64_t d_ff;      /* F */
+    int64_t n_vocab;   /* V */
+    int64_t n_context; /* the longest sequence that the model was made for */
+    double norm_eps;
+    bool tied;         /* the head is the embedding */
+    struct arch_rope rope;
+    int64_t bos_id;    /* -1: none */
+    int64_t stop_ids[ARCH_MAX_STOP_IDS];
+    int n_stop_ids;
+};
+
+/* RANGE or SHAPE, naming the relation that does not hold and both numbers. Limits: limits.h in this folder. */
+CRIA_MUST_CHECK cria_status arch_config_check(const struct arch_config *c, struct cria_error *err);
+
+/* The shard count S of the model (arithmetic rules, "Shards"): the largest power of two up to 8 that divides the KV heads
+ * and leaves at least 1,024 of H*S and of F in a shard. */
+int arch_shards(const struct arch_config *c);
+
+/* Weights: one row each. A per-layer row stands for L tensors. */
+enum arch_weight {
+    ARCH_W_NONE,
+    ARCH_W_EMBEDDING,
+    ARCH_W_ATTN_NORM,
+    ARCH_W_Q,
+    ARCH_W_K,
+    ARCH_W_V,
+    ARCH_W_O,
+    ARCH_W_FFN_NORM,
+    ARCH_W_GATE,
+    ARCH_W_UP,
+    ARCH_W_DOWN,
+    ARCH_W_FINAL_NORM,
+    ARCH_W_HEAD,
+    ARCH_W_COUNT
+};
+
+enum arch_axis { ARCH_AXIS_NONE, ARCH_AXIS_ROWS, ARCH_AXIS_COLUMNS }; /* which axis tensor parallelism splits */
+
+struct arch_weight_row {
+    const char *name;    /* "q" */
+    const char *hf_name; /* "model.layers.%d.self_attn.q_proj.weight"; %d is the layer where per_layer */
+    const char *gguf_name;
+    bool per_layer;
+    bool is_matrix;      /* else a vector of n_columns */
+    bool has_rope_rows;  /* rows are query or key heads: GGUF stores them with interleaved pairs */
+    bool decay;          /* weight decay acts on it */
+    enum arch_axis shard_axis;
+};
+
+const struct arch_weight_row *arch_weight_row(enum arch_weight w);
+/* Rows (1 for a vector) and columns of a weight in this model. */
+void arch_weight_shape(const struct arch_config *c, enum arch_weight w, int64_t *ret_rows, int64_t *ret_columns);
+/* Whether the model has a tensor of its own for w (a tied head has none). */
+bool arch_weight_exists(const struct arch_config *c, enum arch_weight w);
+/* Number of parameters. */
+int64_t arch_parameters(const struct arch_config *c);
+
+/* Frequencies of the rotation: S/2 values, f_i (scaled), as f32; see docs/MODEL.md. */
+void arch_rope_frequencies(const struct arch_config *c, float *out);
+
+/* Floating point operations of one token's forward pass at position `position` (attention counted), with or without
+ * the vocabulary product: 2 for a multiply-add. */
+double arch_forward_flops(const struct arch_config *c, int64_t position, bool with_head);
+
+#endif

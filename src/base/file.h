@@ -1,0 +1,43 @@
+/* file.h: regular files: mapping, reading whole, writing so that a reader sees the old or the new one and nothing else.
+ *
+ * Every error names the path. Only regular files are opened for reading (a link to one is right): a FIFO, a
+ * directory or a device is refused. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* A file mapped read-only. It holds its own descriptor; a file that shrinks while mapped is caught by file_guard(). */
+struct file_map {
+    const uint8_t *data; /* owned mapping; NULL for an empty file */
+    size_t n_bytes;
+    int fd;              /* owned */
+    char *path;          /* owned, as given */
+};
+
+CRIA_MUST_CHECK cria_status file_map_open(struct file_map **ret, const char *path, struct cria_error *err);
+/* Takes NULL; clears the caller's pointer. */
+void file_map_close(struct file_map **map);
+/* Runs fn(arg) with reads of the mapping guarded: where the file was cut after it was opened the call ends with IO
+ * instead of SIGBUS. fn must hold no lock and own nothing that a jump out of it would lose. One guard a thread. */
+CRIA_MUST_CHECK cria_status file_guard(const struct file_map *map, cria_status (*fn)(void *arg, struct cria_error *err),
+                                       void *arg, struct cria_error *err);
+
+/* Reads a whole file of at most max_bytes; *ret_data is NUL-terminated behind its n bytes; alloc_free() it. */
+CRIA_MUST_CHECK cria_status file_read(const char *path, size_t max_bytes, char **ret_data, size_t *ret_n, struct cria_error *err);
+/* Writes a file by a temporary name in the same folder, fsync and rename. */
+CRIA_MUST_CHECK cria_status file_write_atomic(const char *path, const void *data, size_t n, struct cria_error *err);
+/* Makes a folder and its parents. */
+CRIA_MUST_CHECK cria_status file_make_folder(const char *path, struct cria_error *err);
+/* Whether path is an existing regular file / folder (links followed). */
+int file_exists(const char *path);
+int file_is_folder(const char *path);
+/* folder + "/" + name in a fresh string; NULL without memory; alloc_free() it. */
+char *file_join(const char *folder, const char *name);
+/* The part of path behind its last slash; borrowed from path. */
+const char *file_name(const char *path);
+
+#endif
