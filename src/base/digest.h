@@ -15,8 +15,8 @@ typedef struct digest digest;
 CRIA_MUST_CHECK cria_status digest_create(digest **ret, struct cria_error *err);
 void digest_destroy(digest **d);
 void digest_add(digest *d, const void *bytes, size_t n);
-/* The digest of what was added so far; more may be added afterwards. */
-void digest_result(const digest *d, uint8_t out[DIGEST_BYTES]);
+/* The digest of what was added so far; more may be added afterwards. NOMEM leaves out alone. */
+CRIA_MUST_CHECK cria_status digest_result(const digest *d, uint8_t out[DIGEST_BYTES], struct cria_error *err);
 /* Lower-case hexadecimal with a NUL. */
 void digest_hex(const uint8_t bytes[DIGEST_BYTES], char out[DIGEST_HEX_BYTES]);
 CRIA_MUST_CHECK cria_status digest_file(const char *path, uint8_t out[DIGEST_BYTES], struct cria_error *err);
