@@ -1,5 +1,5 @@
 # A module is a folder of src/ and a static library cria_NAME; what it may use is declared, and tools/tidy holds the includes to it.
-# Source files are found by name: SRC/*.c, SRC/*/*.c; a file NAME_test.c is a test of its own (see cria_tests).
+# Source files are found by name: SRC/*.c, SRC/*/*.c; a file NAME_test.c is a test of its own (CriaTests.cmake).
 find_package(PkgConfig REQUIRED)
 
 add_library(cria_flags INTERFACE)
@@ -9,6 +9,11 @@ target_compile_options(cria_flags INTERFACE
   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wpointer-arith -Wwrite-strings
   -Werror -ffp-contract=off -fno-math-errno -fstack-protector-strong
   $<$<CONFIG:Release>:-O2> $<$<CONFIG:Debug>:-O1 -DCRIA_DEBUG>)
+
+set(CRIA_FUZZ OFF CACHE BOOL "build the fuzz targets with libFuzzer instead of running their seeds (clang)")
+if(CRIA_FUZZ)
+  target_compile_options(cria_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 set(CRIA_SANITIZE "" CACHE STRING "sanitizers, as for -fsanitize=")
 if(CRIA_SANITIZE)
@@ -66,30 +71,4 @@ function(cria_program)
     add_executable(cria src/cmd/main.c)
     target_link_libraries(cria cria_cmd)
   endif()
-endfunction()
-
-# Unit tests: src/MODULE/X_test.c links its module; tests/FOLDER/X_test.c links everything. Each is a cmocka program of its own.
-function(cria_tests)
-  enable_testing()
-  pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
-  get_property(modules GLOBAL PROPERTY CRIA_MODULES)
-  foreach(module ${modules})
-    file(GLOB tests CONFIGURE_DEPENDS src/${module}/*_test.c)
-    foreach(test ${tests})
-      cria_test(${test} cria_${module})
-    endforeach()
-  endforeach()
-  file(GLOB tests CONFIGURE_DEPENDS tests/*/*_test.c)
-  foreach(test ${tests})
-    cria_test(${test} cria_cmd)
-  endforeach()
-endfunction()
-
-function(cria_test source library)
-  get_filename_component(name ${source} NAME_WE)
-  add_executable(${name} ${source})
-  target_link_libraries(${name} ${library} PkgConfig::CMOCKA)
-  target_compile_definitions(${name} PRIVATE CRIA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
 endfunction()
