@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""Writes the tiny models of this folder and what Hugging Face transformers computes with them.
+
+    python3 make_fixtures.py            all models
+    python3 make_fixtures.py NAME...    some of them
+
+models/NAME/         a Hugging Face directory: config.json, *.safetensors (seeded random weights)
+expected/NAME.json   prompt, checked positions, arg max of every prompt position, 200 greedy tokens
+expected/NAME.f32    little-endian f32: logits of the checked positions, [positions][V], twice: with the weights as they are stored
+                     (what compute f32 must give) and with the matrices rounded to bf16 (the centre for compute bf16); then the standard
+                     deviation of each of the latter under bf16 rounding, see bf16_sigma()
+
+Run with Python 3.11, torch 2.15.0 (CPU, one thread), transformers 5.23.0, safetensors 0.8.0, numpy 2.4.6. The expected files come from
+LlamaForCausalLM in fp32 with eager attention. A second forward in this file, written from the equations in float64, must agree with it
+before anything is written; the same forward gives the bounds for compute bf16 (see bf16_sigma()).
+"""
+import json
+import os
+import shutil
+import sys
+
+import numpy as np
+import torch
+import transformers
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+N_GREEDY = 200
+NEAR_TIE = 1e-3  # of the largest logit; the test's own tolerance is 1e-4, so a choice with a wider margin is a certain one
+TRIALS = 256
+
+PLAIN = {"rope_type": "default", "rope_theta": 10000.0}
+# D width, H heads, G key/value heads, S head size, F feed-forward width, V vocabulary, L layers, N prompt tokens
+MODELS = {
+    # one key/value head for each query head; stored f32
+    "mha-f32": dict(D=48, H=4, G=4, S=12, F=64, V=131, L=2, N=40, dtype="float32", tied=False, rope=PLAIN, context=512, seed=11),
+    # no width a multiple of 32, one of them odd; two shards and an index
+    "gqa2-odd-sharded-bf16": dict(D=60, H=6, G=3, S=10, F=93, V=331, L=2, N=90, dtype="bfloat16", tied=False, context=512, seed=12,
+                                  rope={"rope_type": "default", "rope_theta": 500000.0}, shard="100KB"),
+    # SmolLM2's head ratio; tied; f16
+    "gqa3-tied-f16": dict(D=72, H=9, G=3, S=8, F=100, V=259, L=2, N=120, dtype="float16", tied=True, context=512, seed=13,
+                          rope={"rope_type": "default", "rope_theta": 100000.0}),
+    # explicit head_dim (H x S is not D); Llama 3.1 scaling with all three bands in use, well beyond the original context
+    "gqa4-llama3-bf16": dict(D=56, H=8, G=2, S=16, F=93, V=131, L=2, N=200, dtype="bfloat16", tied=False, context=1024, seed=14,
+                             rope={"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0,
+                                   "high_freq_factor": 4.0, "original_max_position_embeddings": 64}),
+    # multi-query attention; linear scaling beyond the original context; config.json in the form of the years before 2025
+    "mqa8-linear-tied-bf16": dict(D=64, H=8, G=1, S=8, F=96, V=131, L=2, N=150, dtype="bfloat16", tied=True, context=512, seed=15,
+                                  rope={"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}, old_config=True),
+    # a context over three spans of 512 keys
+    "gqa2-long-bf16": dict(D=48, H=4, G=2, S=12, F=80, V=131, L=2, N=1100, dtype="bfloat16", tied=False, context=2048, seed=16, rope=PLAIN),
+    # wide enough for four shards of the products that tensor parallelism would split; the last shard of F is a partial one
+    "wide-bf16": dict(D=16, H=16, G=4, S=256, F=4100, V=300, L=1, N=60, dtype="bfloat16", tied=False, context=512, seed=17, rope=PLAIN),
+    # the smallest and oddest: one head, odd widths, a vocabulary of 37; f32
+    "one-head-odd-f32": dict(D=33, H=1, G=1, S=34, F=31, V=37, L=3, N=70, dtype="float32", tied=False, context=512, seed=18, rope=PLAIN),
+    # eight query heads for each key/value head, heads of four
+    "gqa8-bf16": dict(D=64, H=16, G=2, S=4, F=72, V=131, L=2, N=80, dtype="bfloat16", tied=False, context=512, seed=19, rope=PLAIN),
+}
+
+
+def make_model(m, seed):
+    """Random weights large enough that attention is sharp and logits are far apart, rounded to the stored format."""
+    config = LlamaConfig(
+        vocab_size=m["V"], hidden_size=m["D"], intermediate_size=m["F"], num_hidden_layers=m["L"], num_attention_heads=m["H"],
+        num_key_value_heads=m["G"], head_dim=m["S"], max_position_embeddings=m["context"], rms_norm_eps=1e-5,
+        tie_word_embeddings=m["tied"], rope_parameters=dict(m["rope"]), bos_token_id=1, eos_token_id=2, attn_implementation="eager")
+    model = LlamaForCausalLM(config).eval()
+    gains = {"q_proj": 1.5, "k_proj": 1.5, "v_proj": 1.5, "o_proj": 1.5, "gate_proj": 1.5, "up_proj": 1.5, "down_proj": 1.5, "lm_head": 1.0}
+    generator = torch.Generator().manual_seed(seed)
+    dtype = getattr(torch, m["dtype"])
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            values = torch.randn(p.shape, generator=generator, dtype=torch.float64)
+            if p.ndim == 1:
+                values = 1 + 0.4 * values
+            elif "embed_tokens" in name:
+                values *= 0.25 if m["tied"] else 0.6
+            else:
+                values *= gains[name.split(".")[-2]] / p.shape[1] ** 0.5
+            p.copy_(values.to(dtype).to(torch.float32))
+    return model
+
+
+def weights_of(model, bf16_matrices):
+    """Parameters as float64; with bf16_matrices every matrix element is the bf16 number that it stands for (norm gains stay f32)."""
+    w = {}
+    for name, p in model.state_dict().items():
+        t = p.detach().to(torch.float32)
+        w[name] = (t.to(torch.bfloat16) if bf16_matrices and t.ndim == 2 else t).to(torch.float64)
+    if "lm_head.weight" not in w:
+        w["lm_head.weight"] = w["model.embed_tokens.weight"]
+    return w
+
+
+def forward64(w, m, frequencies, ids, at_point):
+    """Logits [T, V] in float64. at_point(x) is applied wherever compute bf16 rounds an activation: the normed inputs, rotated q and k, v,
+    attention weights before their division by their sum, attention output, the product of gate and up, the last norm's output."""
+    def norm(x, gain):
+        return x / torch.sqrt((x * x).mean(-1, keepdim=True) + 1e-5) * gain
+
+    def rotate(x):  # [T, heads, S], pairs (i, i + S/2)
+        a, b = x[..., : m["S"] // 2], x[..., m["S"] // 2:]
+        angle = (torch.arange(x.shape[0], dtype=torch.float64)[:, None] * frequencies.to(torch.float64))[:, None, :]
+        c, s = torch.cos(angle), torch.sin(angle)
+        return torch.cat((a * c - b * s, b * c + a * s), -1)
+
+    T = len(ids)
+    hidden_from = torch.triu(torch.ones(T, T, dtype=torch.bool), 1)
+    x = w["model.embed_tokens.weight"][ids]
+    for layer in range(m["L"]):
+        at = lambda name: w[f"model.layers.{layer}.{name}.weight"]
+        a = at_point(norm(x, at("input_layernorm")))
+        q = at_point(rotate((a @ at("self_attn.q_proj").T).view(T, m["H"], m["S"])))
+        k = at_point(rotate((a @ at("self_attn.k_proj").T).view(T, m["G"], m["S"])))
+        v = at_point((a @ at("self_attn.v_proj").T).view(T, m["G"], m["S"]))
+        k = k.repeat_interleave(m["H"] // m["G"], 1)
+        v = v.repeat_interleave(m["H"] // m["G"], 1)
+        scores = torch.einsum("ihs,jhs->hij", q, k) / m["S"] ** 0.5
+        scores = scores.masked_fill(hidden_from, float("-inf"))
+        p = torch.exp(scores - scores.max(-1, keepdim=True).values)
+        total = p.sum(-1)
+        o = torch.einsum("hij,jhs->ihs", at_point(p), v) / total.T[:, :, None]
+        x = x + at_point(o).reshape(T, -1) @ at("self_attn.o_proj").T
+        b = at_point(norm(x, at("post_attention_layernorm")))
+        gate = b @ at("mlp.gate_proj").T
+        h = at_point(gate * torch.sigmoid(gate) * (b @ at("mlp.up_proj").T))
+        x = x + h @ at("mlp.down_proj").T
+    return at_point(norm(x, w["model.norm.weight"])) @ w["lm_head.weight"].T
+
+
+def dither(generator):
+    """A uniformly distributed error of at most half a bf16 step (8 significant bits): rounding as a random disturbance. 0 and 1 (the weight of
+    the key with the largest score) have none."""
+    def at_point(x):
+        exponent = torch.frexp(x).exponent  # x = f * 2^exponent, f in [1/2, 1): a step is 2^(exponent - 8)
+        step = torch.ldexp(torch.ones_like(x), exponent - 8)
+        return x + (torch.rand(x.shape, generator=generator, dtype=torch.float64) - 0.5) * step * ((x != 0) & (x != 1))
+    return at_point
+
+
+def bf16_sigma(w, m, frequencies, ids, positions, exact, trials):
+    """The standard deviation of each checked logit when every rounding point of compute bf16 is disturbed by an independent uniform error of at
+    most half a bf16 step. It is a property of the model and of the table of rounding points alone; no implementation was looked at. The test
+    allows 6 of them for any logit and twice their root mean square for the root mean square over all checked logits."""
+    generator = torch.Generator().manual_seed(m["seed"])
+    total = torch.zeros_like(exact[positions])
+    for _ in range(trials):
+        d = forward64(w, m, frequencies, ids, dither(generator))[positions] - exact[positions]
+        total += d * d
+    return torch.sqrt(total / trials)
+
+
+def greedy(model, prompt):
+    """200 greedy tokens, and the smallest margin of a choice relative to the largest logit of its row."""
+    cache, feed, out, smallest = DynamicCache(), torch.tensor([prompt]), [], float("inf")
+    with torch.no_grad():
+        for _ in range(N_GREEDY):
+            row = model(feed, past_key_values=cache, use_cache=True).logits[0, -1]
+            top = torch.topk(row, 2).values
+            smallest = min(smallest, ((top[0] - top[1]) / row.abs().max()).item())
+            if smallest < NEAR_TIE:
+                return None, smallest
+            out.append(int(row.argmax()))
+            feed = torch.tensor([[out[-1]]])
+    return out, smallest
+
+
+def find_model(name, m):
+    """The first seed whose greedy answer has no near tie and is not a short loop."""
+    for seed in range(m["seed"] * 1000, m["seed"] * 1000 + 1000):
+        model = make_model(m, seed)
+        prompt = torch.randint(0, m["V"], (m["N"],), generator=torch.Generator().manual_seed(seed)).tolist()
+        answer, margin = greedy(model, prompt)
+        if answer is not None and len(set(answer[-100:])) >= min(24, m["V"] // 3):
+            return seed, model, prompt, answer, margin
+    raise SystemExit(f"{name}: no seed gives an answer without near ties")
+
+
+def save_model(model, m, path):
+    shutil.rmtree(path, ignore_errors=True)
+    model.to(getattr(torch, m["dtype"])).save_pretrained(path, max_shard_size=m.get("shard", "5GB"))
+    generation = os.path.join(path, "generation_config.json")
+    if os.path.exists(generation):
+        os.remove(generation)
+    if m.get("old_config"):
+        with open(os.path.join(path, "config.json")) as f:
+            config = json.load(f)
+        rope = config.pop("rope_parameters")
+        config["rope_theta"] = rope["rope_theta"]
+        config["rope_scaling"] = {"type": rope["rope_type"], "factor": rope["factor"]}
+        config["torch_dtype"] = config.pop("dtype")
+        config.pop("head_dim")
+        with open(os.path.join(path, "config.json"), "w") as f:
+            json.dump(config, f, indent=2)
+            f.write("\n")
+
+
+def make(name, m):
+    seed, model, prompt, answer, margin = find_model(name, m)
+    path = os.path.join(FOLDER, "models", name)
+    save_model(model, m, path)
+
+    # What counts is what the library reads back from the files.
+    model = LlamaForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
+    frequencies = model.model.rotary_emb.inv_freq
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt + answer])).logits[0]
+    n = len(prompt)
+    if logits[n - 1:-1].argmax(-1).tolist() != answer:
+        raise SystemExit(f"{name}: one pass and token by token give other answers")
+    exact = forward64(weights_of(model, False), m, frequencies, prompt, lambda x: x)
+    off = ((exact - logits[:n]).abs().max() / exact.abs().max()).item()
+    if off > 5e-5:  # half of what the test allows; most of it is the fp32 angle of a late position
+        raise SystemExit(f"{name}: the float64 forward and transformers differ by {off}")
+
+    w16 = weights_of(model, True)
+    exact16 = forward64(w16, m, frequencies, prompt, lambda x: x)
+    positions = sorted({p for p in (0, 1, 15, 31, 32, 63, 64, 65, 127, 511, 512, 513, 1023, 1024, n - 1) if p < n})
+    sigma = bf16_sigma(w16, m, frequencies, prompt, positions, exact16, TRIALS if n < 1000 else TRIALS // 4)
+    rounded = forward64(w16, m, frequencies, prompt, lambda x: x.to(torch.float32).to(torch.bfloat16).to(torch.float64))
+    error = (rounded - exact16)[positions]
+    worst = (error.abs() / sigma).max().item()
+    rms = torch.sqrt((error ** 2).mean() / (sigma ** 2).mean()).item()
+    if worst > 6 or rms > 2:
+        raise SystemExit(f"{name}: rounding itself leaves the bound: {worst} {rms}")
+
+    top = torch.topk(logits[:n], 2).values
+    clear = (top[:, 0] - top[:, 1]) / logits[:n].abs().max(-1).values > NEAR_TIE
+    argmax = torch.where(clear, logits[:n].argmax(-1), -1).tolist()
+    expected = {"seed": seed, "n_vocab": m["V"], "prompt": prompt, "positions": positions, "argmax": argmax, "greedy": answer}
+    with open(os.path.join(FOLDER, "expected", name + ".json"), "w") as f:
+        f.write("{\n" + ",\n".join(f" {json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in expected.items()) + "\n}\n")
+    blocks = [logits[positions].numpy(), exact16[positions].numpy(), sigma.numpy()]
+    np.concatenate(blocks).astype("<f4").tofile(os.path.join(FOLDER, "expected", name + ".f32"))
+    print(f"{name}: seed {seed}, largest logit {logits[:n].abs().max():.3g}, smallest greedy margin {margin:.2g}, "
+          f"{len(set(answer))} different tokens, fp32 against float64 {off:.1e}, "
+          f"bf16 sigma / largest logit {(sigma.mean() / exact16.abs().max()).item():.2e}, "
+          f"rounded forward: worst {worst:.2f} sigma, rms {rms:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    os.makedirs(os.path.join(FOLDER, "expected"), exist_ok=True)
+    for wanted in sys.argv[1:] or MODELS:
+        make(wanted, MODELS[wanted])
