@@ -1,0 +1,135 @@
+/* kernel.h: pure kernels on a run of numbers, and the table that names the best of them for this machine.
+ *
+ * Callers may believe: whatever the instruction set, the same inputs give the same bits (order.h). Kernels allocate
+ * nothing, start no thread and know no model. They expect FTZ and DAZ to be set (device/cpu does that in its threads)
+ * and, for amx, the tile configuration to be loaded around them by `enter` and `leave`.
+ *
+ * Layouts. A weight matrix [N][K] lies in panels of 16 outputs; a panel is its steps of 32 k one after the other; a
+ *   panel-step (a "tile" once it is bf16: 16 x 32 numbers, 1 KiB) is stored as its type allows: see kernel_panel_bytes().
+ *   Which number of the tile lies where differs between instruction sets: kernel_table.tile_offset. Rows of
+ *   activations are packed the same way: `pack_x` writes 32 numbers a step. Callers treat both as opaque bytes. */
+#ifndef KERNEL_KERNEL_H
+#define KERNEL_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "kernel/order.h"
+#include "tensor/dtype.h"
+
+#define KERNEL_PANEL 16 /* outputs in a panel */
+
+enum kernel_isa {
+    KERNEL_ISA_NONE,
+    KERNEL_ISA_REF,
+    KERNEL_ISA_AVX2,
+    KERNEL_ISA_AVX512,
+    KERNEL_ISA_AVX512BF16,
+    KERNEL_ISA_AMX,
+    KERNEL_ISA_COUNT
+};
+
+const char *kernel_isa_name(enum kernel_isa isa); /* "ref", "avx2", "avx512", "avx512bf16", "amx" */
+/* NONE for an unknown name. */
+enum kernel_isa kernel_isa_from_name(const char *name);
+/* Whether this machine and its system can run it; else *ret_reason says what is missing (a constant string). */
+bool kernel_isa_usable(enum kernel_isa isa, const char **ret_reason);
+/* The one that is fastest here, at most max (NONE: no bound). */
+enum kernel_isa kernel_isa_best(enum kernel_isa max);
+
+/* A packed matrix as its kernels see it. */
+struct kernel_weights {
+    enum dtype dtype;   /* BF16, Q8_0, Q4_0, Q4_1 (bf16 products) or F32 (f32 products) */
+    const uint8_t *data; /* borrowed; panels of panel_bytes each */
+    size_t panel_bytes;
+    int n_steps;        /* of 32 k, over all shards */
+};
+
+/* c[row][16 p + i] for n_rows rows and n_panels panels: accumulators start at zero, or at c where `add`; steps step_0 .. step_0 +
+ * n_steps - 1 are added. x: packed rows, x_stride bytes apart, at step_0. c: c_stride floats a row, n_panels * 16 written.
+ * `w` points at tiles: panel p begins at w + p * w_stride, at step_0. Rows 0 .. any. */
+typedef void kernel_product_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
+                               int n_rows, int n_panels, int n_steps, bool add);
+/* One row against panels that are still quantised: c[16 p + i], as kernel_product_fn with n_rows = 1. */
+typedef void kernel_vector_fn(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add);
+/* Quantised panel-steps to tiles. */
+typedef void kernel_unpack_fn(uint8_t *tiles, const uint8_t *w, int n_steps);
+/* n numbers (up to a multiple of 32 is zero padded) of a row to packed form, rounded as the form demands. */
+typedef void kernel_pack_x_fn(uint8_t *x, const float *values, int n);
+
+struct kernel_product {
+    kernel_product_fn *run;
+    kernel_pack_x_fn *pack_x;
+    size_t x_step_bytes; /* of one row's step: 64 or 128 */
+};
+
+/* y = rmsnorm(x) * w over n numbers. */
+typedef void kernel_rmsnorm_fn(float *y, const float *x, const float *w, int n, float eps);
+/* h = silu(g) * u over n numbers; h may be g. */
+typedef void kernel_gate_fn(float *h, const float *g, const float *u, int n);
+/* Rotates one head of 2 * half numbers in place, pairs (i, i + half). */
+typedef void kernel_rope_fn(float *head, const float *cosines, const float *sines, int half);
+
+/* The running state of a query row inside a span. */
+struct kernel_attention_row {
+    float m;
+    float l[ORDER_LANES];
+};
+/* One key block for one query row: takes 32 scores, of which the first n_visible (1..32) count; updates m and l; writes the 32 p's
+ * (0 where not visible) over the scores, rounded to bf16 where round_p; multiplies o (n_o numbers) by c where c is not 1. */
+typedef void kernel_attention_fn(struct kernel_attention_row *row, float *scores, int n_visible, float scale, bool round_p, float *o, int n_o);
+/* Merges the span (m2, l2, o2) into (m1, l1, o1); o has n numbers. */
+typedef void kernel_merge_fn(float *m1, float *l1, float *o1, float m2, float l2, const float *o2, int n);
+/* Tree sum of 16 lanes. */
+typedef float kernel_lanes_fn(const float lanes[ORDER_LANES]);
+/* y = x * a over n numbers; y may be x. */
+typedef void kernel_scale_fn(float *y, const float *x, float a, int n);
+/* y = y + x over n numbers. */
+typedef void kernel_add_fn(float *y, const float *x, int n);
+/* log of the sum of exponentials over n numbers by vocabulary shards. */
+typedef float kernel_logsumexp_fn(const float *x, int64_t n);
+
+struct kernel_table {
+    enum kernel_isa isa;
+    struct kernel_product bf16, f32;
+    kernel_vector_fn *vector[DTYPE_COUNT]; /* one row; NULL: unpack first */
+    kernel_unpack_fn *unpack[DTYPE_COUNT]; /* quantised types */
+    const uint16_t *tile_offset;           /* [16][32]: place of (output, k) in a bf16 tile, in numbers */
+    /* For panel-steps of 4-bit codes: [16][32] place of a code, in nibbles from the first code byte; for Q8_0 in bytes. */
+    const uint16_t *nibble_offset, *byte_offset;
+    kernel_rmsnorm_fn *rmsnorm;
+    kernel_gate_fn *gate;
+    kernel_rope_fn *rope;
+    kernel_attention_fn *attention;
+    kernel_merge_fn *merge;
+    kernel_lanes_fn *lanes;
+    kernel_scale_fn *scale;
+    kernel_add_fn *add;
+    kernel_logsumexp_fn *logsumexp;
+    void (*enter)(void); /* around a run of product kernels on this thread; NULL: nothing to do */
+    void (*leave)(void);
+};
+
+/* Fills the table for isa, which is usable: ref first, then each better set over it. */
+void kernel_table_init(struct kernel_table *t, enum kernel_isa isa);
+
+/* Bytes of one panel-step: BF16 1,024; F32 2,048; Q8_0 544; Q4_0 288; Q4_1 320 (scales as 16 f16, then minima, then codes). */
+size_t kernel_panel_step_bytes(enum dtype d);
+/* f32 tiles are [32 k][16 outputs] on every instruction set. */
+
+/* Packs one panel-step from 16 stored rows (rows[i] points at the stored elements for this step, NULL: a zero row); n of the 32 k's
+ * are there, the rest is zero. stored is F32, BF16, F16 or quantised; `to` is what kernel_weights.dtype says. Quantised to
+ * itself needs n = 32. */
+void kernel_pack_panel_step(const struct kernel_table *t, uint8_t *out, enum dtype to, enum dtype stored, const void *const rows[KERNEL_PANEL],
+                            int n);
+/* Places one number of a bf16 or f32 tile (the KV cache writes single keys). */
+static inline void kernel_tile_put(const struct kernel_table *t, uint8_t *tile, enum dtype d, int output, int k, float value) {
+    if (d == DTYPE_F32)
+        ((float *)tile)[k * KERNEL_PANEL + output] = value;
+    else
+        ((uint16_t *)tile)[t->tile_offset[output * ORDER_STEP + k]] = dtype_bf16_from_f32(value);
+}
+
+#endif
