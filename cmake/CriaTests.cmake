@@ -1,7 +1,8 @@
 # The tests, all found by name and all run by ctest:
 #
-#   src/MODULE/X_test.c        a cmocka program that links its module alone
-#   tests/FOLDER/X_test.c      a cmocka program that links everything
+#   src/MODULE/X_test.c        a cmocka program that links its module alone, after the module's X_fake.c files (test doubles of
+#                              what lies below it: the linker takes them instead of the real ones)
+#   tests/FOLDER/X_test.c      a cmocka program that links everything, and tests/kit (what these tests share)
 #   tests/FOLDER/test_X.py     python3 with unittest, the standard library and what it installs itself; environment: CRIA is the
 #                              program, CRIA_SOURCE_DIR the tree, CRIA_BUILD_DIR a folder to write in
 #   tests/fuzz/X_fuzz.c        a libFuzzer entry; here it is run over the files of tests/fuzz/seeds/X, once each
@@ -18,13 +19,26 @@ function(cria_tests)
   get_property(modules GLOBAL PROPERTY CRIA_MODULES)
   foreach(module ${modules})
     file(GLOB tests CONFIGURE_DEPENDS src/${module}/*_test.c src/${module}/*/*_test.c)
+    file(GLOB fakes CONFIGURE_DEPENDS src/${module}/*_fake.c)
     foreach(test ${tests})
       cria_test(${test} cria_${module})
+      get_filename_component(name ${test} NAME_WE)
+      target_sources(${name} PRIVATE ${fakes})
     endforeach()
   endforeach()
+  file(GLOB kit CONFIGURE_DEPENDS tests/kit/*.c)
+  if(kit)
+    add_library(cria_kit STATIC ${kit})
+    target_include_directories(cria_kit PUBLIC ${PROJECT_SOURCE_DIR}/tests)
+    target_link_libraries(cria_kit PUBLIC cria_tensor)
+  else()
+    add_library(cria_kit INTERFACE)
+  endif()
   file(GLOB tests CONFIGURE_DEPENDS tests/*/*_test.c)
   foreach(test ${tests})
     cria_test(${test} cria_cmd)
+    get_filename_component(name ${test} NAME_WE)
+    target_link_libraries(${name} cria_kit)
   endforeach()
   file(GLOB tests CONFIGURE_DEPENDS tests/*/test_*.py)
   foreach(test ${tests})
