@@ -1,0 +1,213 @@
+/* conf.h: every option of the program, once.
+ *
+ * One table (conf_table.c) says for each option its name, type, default, range, help, which commands take it and
+ * whether it changes results. The command line, --help, shell completion and docs/OPTIONS.md are made from it, so they
+ * cannot disagree. Values arrive through one door, conf_set(), with where they came from; a configuration file is one
+ * more caller of it.
+ *
+ * Callers may believe: after conf_parse() every value is inside its range, every word is one of its list, and an option
+ * that the command does not take is not set. This module knows nothing of models and never opens a file.
+ * Thread rules: a struct conf is read-only after parsing. */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+enum conf_command {
+    CONF_COMMAND_NONE,
+    CONF_CHAT,
+    CONF_GENERATE,
+    CONF_PERPLEXITY,
+    CONF_TOKENIZE,
+    CONF_DETOKENIZE,
+    CONF_TEMPLATE,
+    CONF_PULL,
+    CONF_LIST,
+    CONF_RM,
+    CONF_INSPECT,
+    CONF_BENCH,
+    CONF_DOCTOR,
+    CONF_COMPLETION,
+    CONF_OPTIONS,
+    CONF_VERSION,
+    CONF_COMMAND_COUNT
+};
+
+struct conf_command_row {
+    const char *name;
+    const char *arguments; /* as in the usage line: "SOURCE"; "" for none */
+    const char *summary;   /* one line */
+    const char *details;   /* paragraphs for --help; lines of at most 96 columns */
+    const char *examples;  /* lines without indentation */
+    int min_arguments, max_arguments;
+    bool is_hidden; /* not in the list of commands */
+};
+
+enum conf_id {
+    CONF_ID_NONE,
+    CONF_MODEL,
+    CONF_PROMPT,
+    CONF_SYSTEM,
+    CONF_IDS,
+    CONF_FILE,
+    CONF_JSONL,
+    CONF_TEMPLATE_FILE,
+    CONF_LOAD,
+    CONF_SPECIAL,
+    CONF_BOS,
+    CONF_CONTEXT,
+    CONF_STRIDE,
+    CONF_MAX_TOKENS,
+    CONF_TEMPERATURE,
+    CONF_TOP_K,
+    CONF_TOP_P,
+    CONF_MIN_P,
+    CONF_TYPICAL,
+    CONF_REPETITION_PENALTY,
+    CONF_PRESENCE_PENALTY,
+    CONF_FREQUENCY_PENALTY,
+    CONF_PENALTY_WINDOW,
+    CONF_LOGIT_BIAS,
+    CONF_SEED,
+    CONF_STOP,
+    CONF_IGNORE_EOS,
+    CONF_THREADS,
+    CONF_CPU_MASK,
+    CONF_COMPUTE,
+    CONF_KV,
+    CONF_PREFILL_CHUNK,
+    CONF_BATCH,
+    CONF_NO_PREFIX_CACHE,
+    CONF_CHECK_TENSORS,
+    CONF_JSON,
+    CONF_LOGITS,
+    CONF_TOP,
+    CONF_OUTPUT,
+    CONF_TENSORS,
+    CONF_NAMES,
+    CONF_NAME,
+    CONF_SHA256,
+    CONF_PROMPT_TOKENS,
+    CONF_REPEAT,
+    CONF_MARKDOWN,
+    CONF_QUIET,
+    CONF_HELP,
+    CONF_ID_COUNT
+};
+
+enum conf_type {
+    CONF_TYPE_NONE,
+    CONF_FLAG,
+    CONF_INT,
+    CONF_REAL,
+    CONF_TEXT,
+    CONF_PATH,      /* text that names a file */
+    CONF_WORD,      /* one of a list */
+    CONF_INT_LIST,  /* 1,2,3 */
+    CONF_TEXT_LIST, /* the option may be repeated */
+    CONF_PAIR_LIST, /* INTEGER=REAL, may be repeated and comma-separated */
+    CONF_TYPE_COUNT
+};
+
+enum conf_group {
+    CONF_GROUP_NONE,
+    CONF_GROUP_INPUT,
+    CONF_GROUP_SAMPLING,
+    CONF_GROUP_RUNNING,
+    CONF_GROUP_OUTPUT,
+    CONF_GROUP_GENERAL,
+    CONF_GROUP_COUNT
+};
+
+enum conf_origin { CONF_ORIGIN_NONE, CONF_ORIGIN_DEFAULT, CONF_ORIGIN_ARGUMENT };
+
+struct conf_option {
+    const char *name; /* without dashes */
+    char letter;      /* short form, or 0 */
+    enum conf_type type;
+    enum conf_group group;
+    const char *value;         /* what --help calls the value: "FILE" */
+    const char *fallback;      /* the default as one would write it; NULL: none */
+    const char *chat_fallback; /* where chat has another one */
+    const char *fallback_help; /* what --help says in place of a missing default: "from the clock" */
+    const char *const *words;  /* WORD: the list, NULL at its end */
+    int64_t int_min, int_max;  /* INT, INT_LIST, and the integer of PAIR_LIST */
+    double real_min, real_max; /* REAL, and the real of PAIR_LIST */
+    uint32_t commands;         /* bit 1 << command */
+    bool changes_results;      /* part of what a result depends on; goes into manifests */
+    const char *help;
+};
+
+struct conf_pair {
+    int64_t key;
+    double value;
+};
+
+struct conf_value {
+    enum conf_origin origin;
+    int64_t integer; /* FLAG (0, 1), INT, WORD (place in the list) */
+    double real;
+    const char *text;        /* borrowed from the arguments or the table */
+    int64_t *integers;       /* owned */
+    const char **texts;      /* owned array of borrowed texts */
+    struct conf_pair *pairs; /* owned */
+    int n;
+};
+
+struct conf {
+    enum conf_command command;
+    struct conf_value values[CONF_ID_COUNT];
+    const char **arguments; /* owned array of borrowed texts: what is no option */
+    int n_arguments;
+};
+
+#define CONF_MAX_LIST (1 << 20)
+
+const struct conf_command_row *conf_command_row(enum conf_command c);
+const struct conf_option *conf_option(enum conf_id id);
+/* NONE where there is no such name. */
+enum conf_command conf_find_command(const char *name);
+enum conf_id conf_find_option(const char *name);
+
+/* argv[0] is the first word behind the command's name. USAGE names the option, and the nearest known one for a typing
+ * error. */
+CRIA_MUST_CHECK cria_status conf_parse(struct conf *ret, enum conf_command command, int argc, const char *const *argv,
+                                       struct cria_error *err);
+/* Sets one option from text; text NULL for a flag. A list grows; any other option may be set once from one origin. */
+CRIA_MUST_CHECK cria_status conf_set(struct conf *c, enum conf_id id, const char *text, enum conf_origin origin,
+                                     struct cria_error *err);
+/* Frees what parsing allocated; takes a zeroed one. */
+void conf_deinit(struct conf *c);
+/* USAGE "unknown command" with the nearest known one. */
+cria_status conf_unknown_command(const char *name, struct cria_error *err);
+
+bool conf_is_set(const struct conf *c, enum conf_id id); /* by the user, not by a default */
+bool conf_flag(const struct conf *c, enum conf_id id);
+int64_t conf_int(const struct conf *c, enum conf_id id); /* 0 where not set and without default */
+double conf_real(const struct conf *c, enum conf_id id);
+const char *conf_text(const struct conf *c, enum conf_id id); /* NULL where not set; the word of a WORD */
+int conf_count(const struct conf *c, enum conf_id id);        /* entries of a list */
+const int64_t *conf_ints(const struct conf *c, enum conf_id id);
+const char *const *conf_texts(const struct conf *c, enum conf_id id);
+const struct conf_pair *conf_pairs(const struct conf *c, enum conf_id id);
+
+/* "12", "-3", "64KiB", "2MiB", "1GiB": the whole text, without overflow. */
+CRIA_MUST_CHECK cria_status conf_read_int(const char *text, int64_t min, int64_t max, int64_t *ret,
+                                          struct cria_error *err);
+/* "0.7", "3e-4", "-1": finite decimal numbers; the whole text. */
+CRIA_MUST_CHECK cria_status conf_read_real(const char *text, double min, double max, double *ret,
+                                           struct cria_error *err);
+
+/* Pages made from the table. The texts end with a newline. */
+void conf_help_program(struct buffer *out, const char *version);
+void conf_help_command(struct buffer *out, enum conf_command command);
+void conf_help_markdown(struct buffer *out);
+/* shell: "bash" or "zsh"; USAGE for another. */
+CRIA_MUST_CHECK cria_status conf_completion(struct buffer *out, const char *shell, struct cria_error *err);
+
+#endif
