@@ -1,4 +1,5 @@
-# A module is a folder of src/ and a static library cria_NAME; what it may use is declared, and tools/tidy holds the includes to it.
+# A module is a folder of src/ and a static library cria_NAME; what it may use is declared, and tools/tidy holds the
+# includes to it.
 # Source files are found by name: SRC/*.c, SRC/*/*.c; a file NAME_test.c is a test of its own (CriaTests.cmake).
 find_package(PkgConfig REQUIRED)
 
@@ -17,7 +18,8 @@ endif()
 
 set(CRIA_SANITIZE "" CACHE STRING "sanitizers, as for -fsanitize=")
 if(CRIA_SANITIZE)
-  target_compile_options(cria_flags INTERFACE -fsanitize=${CRIA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(cria_flags INTERFACE -fsanitize=${CRIA_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
   target_link_options(cria_flags INTERFACE -fsanitize=${CRIA_SANITIZE})
 endif()
 

@@ -1,13 +1,16 @@
 # The tests, all found by name and all run by ctest:
 #
-#   src/MODULE/X_test.c        a cmocka program that links its module alone, after the module's X_fake.c files (test doubles of
-#                              what lies below it: the linker takes them instead of the real ones)
+#   src/MODULE/X_test.c        a cmocka program that links its module alone, after the module's X_fake.c files (test
+#                              doubles of what lies below it: the linker takes them instead of the real ones)
 #   tests/FOLDER/X_test.c      a cmocka program that links everything, and tests/kit (what these tests share)
-#   tests/FOLDER/test_X.py     python3 with unittest, the standard library and what it installs itself; environment: CRIA is the
-#                              program, CRIA_SOURCE_DIR the tree, CRIA_BUILD_DIR a folder to write in
+#   tests/FOLDER/test_X.py     python3 with unittest, the standard library and what it installs itself; environment:
+#                              CRIA is the program, CRIA_SOURCE_DIR the tree, CRIA_BUILD_DIR a folder to write in
 #   tests/fuzz/X_fuzz.c        a libFuzzer entry; here it is run over the files of tests/fuzz/seeds/X, once each
 #
-# Labels: `check` for what `make test` leaves to `make check`; `slow` for what the thread sanitizer makes too slow.
+# Labels, by the two lists below: `check` is what `make test` leaves to `make check`; `slow` is what runs one after
+# another through so much arithmetic that a second compiler and the thread sanitizer pass it by.
+set(CRIA_CHECK_TESTS test_baseline)
+set(CRIA_SLOW_TESTS)
 
 function(cria_tests)
   enable_testing()
@@ -45,7 +48,9 @@ function(cria_tests)
     cria_python_test(${test})
   endforeach()
   cria_fuzz_targets()
-  cria_tidy_test()
+  if(NOT CRIA_SANITIZE)
+    add_test(NAME tidy COMMAND python3 -B ${PROJECT_SOURCE_DIR}/tools/tidy --build ${PROJECT_BINARY_DIR})
+  endif()
 endfunction()
 
 function(cria_test source library)
@@ -54,17 +59,35 @@ function(cria_test source library)
   target_link_libraries(${name} ${library} PkgConfig::CMOCKA)
   target_compile_definitions(${name} PRIVATE CRIA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+  cria_test_properties(${name} 300)
+endfunction()
+
+# Under a sanitizer everything takes longer, and what cannot be allocated must come back as NULL as it does elsewhere.
+function(cria_test_properties name seconds)
+  set(environment ${ARGN})
+  if(CRIA_SANITIZE)
+    math(EXPR seconds "${seconds} * 3")
+    list(APPEND environment ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+      TSAN_OPTIONS=allocator_may_return_null=1:halt_on_error=1)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds} ENVIRONMENT "${environment}")
+  if(name IN_LIST CRIA_SLOW_TESTS)
+    set_tests_properties(${name} PROPERTIES LABELS slow)
+  endif()
+  if(name IN_LIST CRIA_CHECK_TESTS)
+    set_tests_properties(${name} PROPERTIES LABELS check)
+  endif()
 endfunction()
 
 function(cria_python_test source)
   get_filename_component(name ${source} NAME_WE)
   add_test(NAME ${name} COMMAND python3 -B ${source} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 600 ENVIRONMENT
-    "CRIA=${PROJECT_BINARY_DIR}/cria;CRIA_SOURCE_DIR=${PROJECT_SOURCE_DIR};CRIA_BUILD_DIR=${PROJECT_BINARY_DIR}")
+  cria_test_properties(${name} 600 CRIA=${PROJECT_BINARY_DIR}/cria CRIA_SOURCE_DIR=${PROJECT_SOURCE_DIR}
+    CRIA_BUILD_DIR=${PROJECT_BINARY_DIR})
 endfunction()
 
-# A fuzz target is tests/fuzz/X_fuzz.c with LLVMFuzzerTestOneInput(); fuzz_replay.c is the main() that runs it over files.
+# A fuzz target is tests/fuzz/X_fuzz.c with LLVMFuzzerTestOneInput(); fuzz_replay.c is the main() that runs it over
+# the files of its seeds.
 function(cria_fuzz_targets)
   file(GLOB targets CONFIGURE_DEPENDS tests/fuzz/*_fuzz.c)
   foreach(source ${targets})
@@ -76,12 +99,9 @@ function(cria_fuzz_targets)
     else()
       add_executable(${name} ${source} tests/fuzz/fuzz_replay.c)
       add_test(NAME ${name} COMMAND ${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/seeds/${subject})
+      cria_test_properties(${name} 300)
     endif()
     target_link_libraries(${name} cria_cmd)
     target_compile_definitions(${name} PRIVATE CRIA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   endforeach()
-endfunction()
-
-function(cria_tidy_test)
-  add_test(NAME tidy COMMAND python3 -B ${PROJECT_SOURCE_DIR}/tools/tidy --build ${PROJECT_BINARY_DIR})
 endfunction()
