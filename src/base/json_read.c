@@ -82,6 +82,18 @@ enum json_kind json_peek(json_reader *r) {
     }
 }
 
+static bool is_word(const json_reader *r, const char *word) {
+    const size_t n = strlen(word);
+    return r->n - r->at >= n && memcmp(r->text + r->at, word, n) == 0;
+}
+
+/* Takes the word if it stands here. */
+static bool take_word(json_reader *r, const char *word) {
+    if (!is_word(r, word)) return false;
+    r->at += strlen(word);
+    return true;
+}
+
 /* What stands at the reader's place, for messages; the result may be `room`. */
 static const char *found(json_reader *r, char room[32]) {
     static const char *const names[] = {
@@ -89,6 +101,8 @@ static const char *found(json_reader *r, char room[32]) {
         [JSON_STRING] = "a string", [JSON_ARRAY] = "an array",     [JSON_OBJECT] = "an object",
     };
     const enum json_kind kind = json_peek(r);
+    const bool is_word_kind = kind == JSON_NULL || kind == JSON_BOOL;
+    if (is_word_kind && !is_word(r, "null") && !is_word(r, "true") && !is_word(r, "false")) return "an unknown word";
     if (kind != JSON_NONE) return names[kind];
     if (r->at == r->n) return "the end of the text";
     if (r->n - r->at >= 3 && memcmp(r->text + r->at, "\xef\xbb\xbf", 3) == 0) return "a byte order mark";
@@ -190,14 +204,6 @@ cria_status json_next_key(json_reader *r, struct json_text *ret_key, bool *ret_m
     }
     *ret_more = more;
     return CRIA_OK;
-}
-
-/* Takes the word if it stands here as a whole. */
-static bool take_word(json_reader *r, const char *word) {
-    const size_t n = strlen(word);
-    if (r->n - r->at < n || memcmp(r->text + r->at, word, n) != 0) return false;
-    r->at += n;
-    return true;
 }
 
 cria_status json_read_bool(json_reader *r, bool *ret, struct cria_error *err) {
