@@ -22,26 +22,26 @@ enum arch_rope_kind { ARCH_ROPE_NONE, ARCH_ROPE_PLAIN, ARCH_ROPE_LINEAR, ARCH_RO
 struct arch_rope {
     enum arch_rope_kind kind;
     double theta;
-    double factor;              /* LINEAR, LLAMA3 */
-    double low_factor, high_factor; /* LLAMA3 */
-    int64_t original_context;       /* LLAMA3 */
+    double factor;                          /* LINEAR, LLAMA3 */
+    double low_factor, high_factor;         /* LLAMA3 */
+    int64_t original_context;               /* LLAMA3 */
     float divisors[ARCH_MAX_HEAD_SIZE / 2]; /* DIVISORS: GGUF's rope_freqs, S/2 values */
 };
 
 struct arch_config {
-    char name[64];     /* for people */
-    int64_t d_model;   /* D */
-    int64_t n_layers;  /* L */
-    int64_t n_heads;   /* H */
+    char name[64];      /* for people */
+    int64_t d_model;    /* D */
+    int64_t n_layers;   /* L */
+    int64_t n_heads;    /* H */
     int64_t n_kv_heads; /* G, divides H */
-    int64_t head_size; /* S, even */
-    int64_t d_ff;      /* F */
-    int64_t n_vocab;   /* V */
-    int64_t n_context; /* the longest sequence that the model was made for */
+    int64_t head_size;  /* S, even */
+    int64_t d_ff;       /* F */
+    int64_t n_vocab;    /* V */
+    int64_t n_context;  /* the longest sequence that the model was made for */
     double norm_eps;
-    bool tied;         /* the head is the embedding */
+    bool tied; /* the head is the embedding */
     struct arch_rope rope;
-    int64_t bos_id;    /* -1: none */
+    int64_t bos_id; /* -1: none */
     int64_t stop_ids[ARCH_MAX_STOP_IDS];
     int n_stop_ids;
 };
@@ -49,8 +49,8 @@ struct arch_config {
 /* RANGE or SHAPE, naming the relation that does not hold and both numbers. Limits: limits.h in this folder. */
 CRIA_MUST_CHECK cria_status arch_config_check(const struct arch_config *c, struct cria_error *err);
 
-/* The shard count S of the model (arithmetic rules, "Shards"): the largest power of two up to 8 that divides the KV heads
- * and leaves at least 1,024 of H*S and of F in a shard. */
+/* The shard count S of the model (arithmetic rules, "Shards"): the largest power of two up to 8 that divides the KV
+ * heads and leaves at least 1,024 of H*S and of F in a shard. */
 int arch_shards(const struct arch_config *c);
 
 /* Weights: one row each. A per-layer row stands for L tensors. */
@@ -78,9 +78,9 @@ struct arch_weight_row {
     const char *hf_name; /* "model.layers.%d.self_attn.q_proj.weight"; %d is the layer where per_layer */
     const char *gguf_name;
     bool per_layer;
-    bool is_matrix;      /* else a vector of n_columns */
-    bool has_rope_rows;  /* rows are query or key heads: GGUF stores them with interleaved pairs */
-    bool decay;          /* weight decay acts on it */
+    bool is_matrix;     /* else a vector of n_columns */
+    bool has_rope_rows; /* rows are query or key heads: GGUF stores them with interleaved pairs */
+    bool decay;         /* weight decay acts on it */
     enum arch_axis shard_axis;
 };
 
@@ -89,8 +89,75 @@ const struct arch_weight_row *arch_weight_row(enum arch_weight w);
 void arch_weight_shape(const struct arch_config *c, enum arch_weight w, int64_t *ret_rows, int64_t *ret_columns);
 /* Whether the model has a tensor of its own for w (a tied head has none). */
 bool arch_weight_exists(const struct arch_config *c, enum arch_weight w);
+/* Which naming a file follows. */
+enum arch_naming { ARCH_NAMING_HF, ARCH_NAMING_GGUF };
+/* Finds the weight that a file calls name (n bytes); false for an unknown name. *ret_layer is -1 for a weight that is
+ * not per layer; it can be any number that was written without leading zeros, up to 999,999. */
+bool arch_weight_find(enum arch_naming naming, const char *name, size_t n, enum arch_weight *ret_w, int *ret_layer);
+/* The name of a weight in a file; at most 63 bytes and a NUL. */
+#define ARCH_NAME_BYTES 64
+void arch_weight_name(enum arch_naming naming, enum arch_weight w, int layer, char out[ARCH_NAME_BYTES]);
+
 /* Number of parameters. */
 int64_t arch_parameters(const struct arch_config *c);
+
+/* Activations: one row for each value of a forward pass that memory is planned for. The dtype is where it is rounded,
+ * once. */
+enum arch_activation {
+    ARCH_A_RESIDUAL,
+    ARCH_A_ATTN_NORMED,
+    ARCH_A_Q,
+    ARCH_A_K,
+    ARCH_A_V,
+    ARCH_A_ATTN_OUT,
+    ARCH_A_FFN_NORMED,
+    ARCH_A_GATE,
+    ARCH_A_UP,
+    ARCH_A_HIDDEN,
+    ARCH_A_FINAL_NORMED,
+    ARCH_A_LOGITS,
+    ARCH_A_COUNT
+};
+
+/* In which number format a value stands: f32 always; that of products (bf16, or f32 in compute mode f32); the cache's.
+ */
+enum arch_number { ARCH_NUMBER_F32, ARCH_NUMBER_COMPUTE, ARCH_NUMBER_KV };
+/* Rows or columns of an activation: tokens, rows of logits, D, H x S, G x S, F, V. */
+enum arch_letter {
+    ARCH_LETTER_T,
+    ARCH_LETTER_N,
+    ARCH_LETTER_D,
+    ARCH_LETTER_HS,
+    ARCH_LETTER_GS,
+    ARCH_LETTER_F,
+    ARCH_LETTER_V
+};
+/* The stages of a forward pass, in order; those from ATTN_NORM to DOWN repeat for each layer. */
+enum arch_stage {
+    ARCH_STAGE_EMBED,
+    ARCH_STAGE_ATTN_NORM,
+    ARCH_STAGE_QKV,
+    ARCH_STAGE_ATTENTION,
+    ARCH_STAGE_ATTN_PRODUCT,
+    ARCH_STAGE_FFN_NORM,
+    ARCH_STAGE_GATE_UP,
+    ARCH_STAGE_DOWN,
+    ARCH_STAGE_FINAL_NORM,
+    ARCH_STAGE_HEAD
+};
+
+struct arch_activation_row {
+    const char *name; /* "residual" */
+    enum arch_letter rows, columns;
+    enum arch_number number;
+    enum arch_stage first_use, last_use; /* both inclusive */
+};
+
+const struct arch_activation_row *arch_activation_row(enum arch_activation a);
+/* "T", "H*S" */
+const char *arch_letter_text(enum arch_letter letter);
+/* What a letter stands for in this model, with n_tokens rows of which n_logits give logits. */
+int64_t arch_letter_value(const struct arch_config *c, enum arch_letter letter, int64_t n_tokens, int64_t n_logits);
 
 /* Frequencies of the rotation: S/2 values, f_i (scaled), as f32; see docs/MODEL.md. */
 void arch_rope_frequencies(const struct arch_config *c, float *out);

@@ -135,7 +135,7 @@ static double cosine_series(double r, double low) {
 
 /* quarter 0: sine, 1: cosine, 2: -sine, 3: -cosine of x plus as many quarter turns as the reduction took off. */
 static double circular(double x, unsigned quarter) {
-    if (!(x > -1e7 && x < 1e7)) return nan_value();
+    if (!(x > -1.3e7 && x < 1.3e7)) return nan_value();
     double r, low;
     quarter = (quarter + reduce(x, &r, &low)) & 3u;
     const double value = quarter & 1u ? cosine_series(r, low) : sine_series(r, low);

@@ -14,7 +14,7 @@ double realmath_exp(double x);
 double realmath_log(double x);
 /* base^exponent = exp(exponent * log(base)) for base > 0; relative error about (1 + |exponent * log(base)|) * 3e-16. */
 double realmath_pow(double base, double exponent);
-/* Sine and cosine of x radians for |x| < 1e7; NaN outside. */
+/* Sine and cosine of x radians for |x| < 1.3e7; NaN outside. */
 double realmath_sin(double x);
 double realmath_cos(double x);
 

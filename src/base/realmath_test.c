@@ -67,14 +67,14 @@ static void test_log_matches_libm(void **state) {
 static void test_sin_and_cos_match_libm(void **state) {
     (void)state;
     for (uint64_t i = 0; i < 200000; i++) {
-        const double range[] = {1.0, 100.0, 131072.0, 9999999.0};
+        const double range[] = {1.0, 100.0, 131072.0, 12999999.0};
         for (int k = 0; k < 4; k++) {
             const double x = draw(i + (uint64_t)k * 1000003u, -range[k], range[k]);
             check("sin", x, realmath_sin(x), sinl((long double)x));
             check("cos", x, realmath_cos(x), cosl((long double)x));
         }
     }
-    for (int n = 1; n < 6366197; n += 17) { /* as near to multiples of pi/2 as doubles come */
+    for (int n = 1; n < 8270000; n += 17) { /* as near to multiples of pi/2 as doubles come */
         const double x = (double)(n * 1.57079632679489661923132L);
         check("sin", x, realmath_sin(x), sinl((long double)x));
         check("cos", x, realmath_cos(x), cosl((long double)x));
@@ -91,7 +91,7 @@ static void test_special_values(void **state) {
     assert_true(isnan(realmath_log(NAN)) && isnan(realmath_log(-1.0)) && realmath_log(0.0) == -INFINITY);
     assert_true(realmath_log(INFINITY) == INFINITY && realmath_log(1.0) == 0.0);
     assert_true(realmath_sin(0.0) == 0.0 && realmath_cos(0.0) == 1.0);
-    assert_true(isnan(realmath_sin(1e7)) && isnan(realmath_cos(-INFINITY)) && isnan(realmath_sin(NAN)));
+    assert_true(isnan(realmath_sin(1.3e7)) && isnan(realmath_cos(-INFINITY)) && isnan(realmath_sin(NAN)));
     check("pow", 0.5, realmath_pow(500000.0, -0.5), 1.0L / sqrtl(500000.0L));
 }
 
