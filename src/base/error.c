@@ -1,6 +1,7 @@
 /* error.c: see error.h. */
 #include "base/error.h"
 
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +27,7 @@ const char *cria_status_name(cria_status status) {
     return (unsigned)status < CRIA_STATUS_COUNT ? names[status] : "CRIA_UNKNOWN";
 }
 
-/* Copies raw into out, which holds n bytes, as one printable line of UTF-8. */
-static void escape_line(char *out, size_t n, const char *raw) {
+void error_escape_line(char *out, size_t n, const char *raw) {
     size_t used = 0;
     const size_t raw_bytes = strlen(raw);
     for (size_t i = 0; i < raw_bytes;) {
@@ -58,7 +58,7 @@ cria_status error_set(struct cria_error *err, cria_status status, const char *fi
     err->status = status;
     err->source_file = file;
     err->source_line = line;
-    escape_line(err->text, sizeof err->text, raw);
+    error_escape_line(err->text, sizeof err->text, raw);
     return status;
 }
 
@@ -70,7 +70,7 @@ void error_prefix(struct cria_error *err, const char *format, ...) {
     vsnprintf(prefix, sizeof prefix, format, args);
     va_end(args);
     snprintf(whole, sizeof whole, "%s: %s", prefix, err->text);
-    escape_line(err->text, sizeof err->text, whole);
+    error_escape_line(err->text, sizeof err->text, whole);
 }
 
 _Noreturn void error_assert_failed(const char *expression, const char *file, int line) {

@@ -6,6 +6,7 @@
 #define BASE_ERROR_H
 
 #include <stdarg.h>
+#include <stddef.h>
 
 #include "cria/status.h"
 
@@ -17,6 +18,9 @@ cria_status error_set(struct cria_error *err, cria_status status, const char *fi
 
 /* Puts "prefix: " before the text of *err (NULL: nothing): the file, tensor or option that a caller knows. */
 void error_prefix(struct cria_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Copies raw into out, which holds n bytes (at least 1), as one printable line, escaped and cut as above. */
+void error_escape_line(char *out, size_t n, const char *raw);
 
 /* NOMEM with the number of bytes and what they were for. */
 #define ERROR_NOMEM(err, bytes, what) \
@@ -33,10 +37,10 @@ _Noreturn void error_assert_failed(const char *expression, const char *file, int
 #endif
 
 /* Runs an expression that gives a cria_status; on failure leaves through the label out with `status` set. */
-#define TRY(expression)                                   \
-    do {                                                  \
-        status = (expression);                            \
-        if (status != CRIA_OK) goto out;                  \
+#define TRY(expression)                  \
+    do {                                 \
+        status = (expression);           \
+        if (status != CRIA_OK) goto out; \
     } while (0)
 
 #endif

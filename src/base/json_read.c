@@ -1,5 +1,6 @@
 /* json_read.c: the JSON reader's structure: objects, arrays, skipping, errors (see json.h). Strings are in
  * json_string.c, numbers in json_number.c; json_scan.h is what the three share. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
