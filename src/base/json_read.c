@@ -162,7 +162,7 @@ static cria_status next(json_reader *r, char close, bool *ret_more, struct cria_
 
 cria_status json_next_element(json_reader *r, bool *ret_more, struct cria_error *err) {
     if (r->failed != CRIA_OK) return json_scan_again(r, err);
-    bool more;
+    bool more = false;
     const cria_status status = next(r, ']', &more, err);
     if (status != CRIA_OK) return status;
     if (more && json_peek(r) == JSON_NONE) return json_scan_expected(r, err, "a value");
@@ -172,8 +172,8 @@ cria_status json_next_element(json_reader *r, bool *ret_more, struct cria_error 
 
 /* Reads the key at the reader's place and the colon behind it. */
 static cria_status read_key(json_reader *r, struct json_text *ret_key, struct cria_error *err) {
-    struct json_text key;
-    bool is_new, is_copied;
+    struct json_text key = {0};
+    bool is_new = false, is_copied = false;
     cria_status status = json_scan_string(r, "a key", &key, &is_copied, err);
     if (status != CRIA_OK) return status;
     status = json_keys_add(&r->levels[r->depth - 1].keys, key, is_copied, &key, &is_new, err);
@@ -194,8 +194,8 @@ static cria_status read_key(json_reader *r, struct json_text *ret_key, struct cr
 
 cria_status json_next_key(json_reader *r, struct json_text *ret_key, bool *ret_more, struct cria_error *err) {
     if (r->failed != CRIA_OK) return json_scan_again(r, err);
-    bool more;
-    struct json_text key;
+    bool more = false;
+    struct json_text key = {0};
     cria_status status = next(r, '}', &more, err);
     if (status != CRIA_OK) return status;
     if (more) {
@@ -252,11 +252,11 @@ cria_status json_skip(json_reader *r, struct cria_error *err) {
     json_scan_space(r);
     const int depth = r->depth;
     const size_t value_at = r->at;
-    struct json_text key;
+    struct json_text key = {0};
     cria_status status = CRIA_OK;
     TRY(skip_one(r, err));
     while (r->depth > depth) {
-        bool more;
+        bool more = false;
         if (r->levels[r->depth - 1].is_object) TRY(json_next_key(r, &key, &more, err));
         else TRY(json_next_element(r, &more, err));
         if (more) TRY(skip_one(r, err));
