@@ -6,13 +6,13 @@
 
 models/NAME/         a Hugging Face directory: config.json, *.safetensors (seeded random weights)
 expected/NAME.json   prompt, checked positions, arg max of every prompt position, 200 greedy tokens
-expected/NAME.f32    little-endian f32: logits of the checked positions, [positions][V], twice: with the weights as they are stored
-                     (what compute f32 must give) and with the matrices rounded to bf16 (the centre for compute bf16); then the standard
-                     deviation of each of the latter under bf16 rounding, see bf16_sigma()
+expected/NAME.f32    three blocks of little-endian f32, [positions][V] each: logits with the weights as they are stored
+                     (what compute f32 must give); logits with the matrices rounded to bf16 (the centre for compute
+                     bf16); the standard deviation of each of the latter under bf16 rounding, see bf16_sigma()
 
-Run with Python 3.11, torch 2.15.0 (CPU, one thread), transformers 5.23.0, safetensors 0.8.0, numpy 2.4.6. The expected files come from
-LlamaForCausalLM in fp32 with eager attention. A second forward in this file, written from the equations in float64, must agree with it
-before anything is written; the same forward gives the bounds for compute bf16 (see bf16_sigma()).
+Run with Python 3.11, torch 2.15.0 (CPU, one thread), transformers 5.23.0, safetensors 0.8.0, numpy 2.4.6. The expected
+files come from LlamaForCausalLM in fp32 with eager attention. A second forward in this file, written from the equations
+in float64, must agree with it before anything is written; the same forward gives the bounds for compute bf16.
 """
 import json
 import os
@@ -26,46 +26,58 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 N_GREEDY = 200
-NEAR_TIE = 1e-3  # of the largest logit; the test's own tolerance is 1e-4, so a choice with a wider margin is a certain one
+# of the largest logit; the test's own tolerance is 1e-4, so a choice with a wider margin is a certain one
+NEAR_TIE = 1e-3
 TRIALS = 256
 
 PLAIN = {"rope_type": "default", "rope_theta": 10000.0}
-# D width, H heads, G key/value heads, S head size, F feed-forward width, V vocabulary, L layers, N prompt tokens
+LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 64}
+LINEAR = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}
+
+
+def shape(D, H, G, S, F, V, L, N, dtype, seed, **more):
+    """D width, H heads, G key/value heads, S head size, F feed-forward width, V vocabulary, L layers, N prompt
+    tokens."""
+    return dict(D=D, H=H, G=G, S=S, F=F, V=V, L=L, N=N, dtype=dtype, seed=seed,
+                **{"tied": False, "rope": PLAIN, "context": 512, **more})
+
+
 MODELS = {
     # one key/value head for each query head; stored f32
-    "mha-f32": dict(D=48, H=4, G=4, S=12, F=64, V=131, L=2, N=40, dtype="float32", tied=False, rope=PLAIN, context=512, seed=11),
+    "mha-f32": shape(48, 4, 4, 12, 64, 131, 2, 40, "float32", 11),
     # no width a multiple of 32, one of them odd; two shards and an index
-    "gqa2-odd-sharded-bf16": dict(D=60, H=6, G=3, S=10, F=93, V=331, L=2, N=90, dtype="bfloat16", tied=False, context=512, seed=12,
-                                  rope={"rope_type": "default", "rope_theta": 500000.0}, shard="100KB"),
+    "gqa2-odd-sharded-bf16": shape(60, 6, 3, 10, 93, 331, 2, 90, "bfloat16", 12, shard="100KB",
+                                   rope={**PLAIN, "rope_theta": 500000.0}),
     # SmolLM2's head ratio; tied; f16
-    "gqa3-tied-f16": dict(D=72, H=9, G=3, S=8, F=100, V=259, L=2, N=120, dtype="float16", tied=True, context=512, seed=13,
-                          rope={"rope_type": "default", "rope_theta": 100000.0}),
-    # explicit head_dim (H x S is not D); Llama 3.1 scaling with all three bands in use, well beyond the original context
-    "gqa4-llama3-bf16": dict(D=56, H=8, G=2, S=16, F=93, V=131, L=2, N=200, dtype="bfloat16", tied=False, context=1024, seed=14,
-                             rope={"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0,
-                                   "high_freq_factor": 4.0, "original_max_position_embeddings": 64}),
-    # multi-query attention; linear scaling beyond the original context; config.json in the form of the years before 2025
-    "mqa8-linear-tied-bf16": dict(D=64, H=8, G=1, S=8, F=96, V=131, L=2, N=150, dtype="bfloat16", tied=True, context=512, seed=15,
-                                  rope={"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}, old_config=True),
+    "gqa3-tied-f16": shape(72, 9, 3, 8, 100, 259, 2, 120, "float16", 13, tied=True,
+                           rope={**PLAIN, "rope_theta": 100000.0}),
+    # explicit head_dim (H x S is not D); Llama 3.1 scaling with all three bands in use, well beyond the original
+    # context
+    "gqa4-llama3-bf16": shape(56, 8, 2, 16, 93, 131, 2, 200, "bfloat16", 14, rope=LLAMA3, context=1024),
+    # multi-query attention; linear scaling beyond the original context; config.json in the form of the years before
+    # 2025
+    "mqa8-linear-tied-bf16": shape(64, 8, 1, 8, 96, 131, 2, 150, "bfloat16", 15, tied=True, rope=LINEAR,
+                                   old_config=True),
     # a context over three spans of 512 keys
-    "gqa2-long-bf16": dict(D=48, H=4, G=2, S=12, F=80, V=131, L=2, N=1100, dtype="bfloat16", tied=False, context=2048, seed=16, rope=PLAIN),
-    # wide enough for four shards of the products that tensor parallelism would split; the last shard of F is a partial one
-    "wide-bf16": dict(D=16, H=16, G=4, S=256, F=4100, V=300, L=1, N=60, dtype="bfloat16", tied=False, context=512, seed=17, rope=PLAIN),
+    "gqa2-long-bf16": shape(48, 4, 2, 12, 80, 131, 2, 1100, "bfloat16", 16, context=2048),
+    # wide enough for four shards of the products that tensor parallelism would split; the last one of F is uneven
+    "wide-bf16": shape(16, 16, 4, 256, 4100, 300, 1, 60, "bfloat16", 17),
     # the smallest and oddest: one head, odd widths, a vocabulary of 37; f32
-    "one-head-odd-f32": dict(D=33, H=1, G=1, S=34, F=31, V=37, L=3, N=70, dtype="float32", tied=False, context=512, seed=18, rope=PLAIN),
+    "one-head-odd-f32": shape(33, 1, 1, 34, 31, 37, 3, 70, "float32", 18),
     # eight query heads for each key/value head, heads of four
-    "gqa8-bf16": dict(D=64, H=16, G=2, S=4, F=72, V=131, L=2, N=80, dtype="bfloat16", tied=False, context=512, seed=19, rope=PLAIN),
+    "gqa8-bf16": shape(64, 16, 2, 4, 72, 131, 2, 80, "bfloat16", 19),
 }
 
 
 def make_model(m, seed):
     """Random weights large enough that attention is sharp and logits are far apart, rounded to the stored format."""
     config = LlamaConfig(
-        vocab_size=m["V"], hidden_size=m["D"], intermediate_size=m["F"], num_hidden_layers=m["L"], num_attention_heads=m["H"],
-        num_key_value_heads=m["G"], head_dim=m["S"], max_position_embeddings=m["context"], rms_norm_eps=1e-5,
-        tie_word_embeddings=m["tied"], rope_parameters=dict(m["rope"]), bos_token_id=1, eos_token_id=2, attn_implementation="eager")
+        vocab_size=m["V"], hidden_size=m["D"], intermediate_size=m["F"], num_hidden_layers=m["L"],
+        num_attention_heads=m["H"], num_key_value_heads=m["G"], head_dim=m["S"], max_position_embeddings=m["context"],
+        rms_norm_eps=1e-5, tie_word_embeddings=m["tied"], rope_parameters=dict(m["rope"]), bos_token_id=1,
+        eos_token_id=2, attn_implementation="eager")
     model = LlamaForCausalLM(config).eval()
-    gains = {"q_proj": 1.5, "k_proj": 1.5, "v_proj": 1.5, "o_proj": 1.5, "gate_proj": 1.5, "up_proj": 1.5, "down_proj": 1.5, "lm_head": 1.0}
     generator = torch.Generator().manual_seed(seed)
     dtype = getattr(torch, m["dtype"])
     with torch.no_grad():
@@ -76,13 +88,14 @@ def make_model(m, seed):
             elif "embed_tokens" in name:
                 values *= 0.25 if m["tied"] else 0.6
             else:
-                values *= gains[name.split(".")[-2]] / p.shape[1] ** 0.5
+                values *= (1.0 if "lm_head" in name else 1.5) / p.shape[1] ** 0.5
             p.copy_(values.to(dtype).to(torch.float32))
     return model
 
 
 def weights_of(model, bf16_matrices):
-    """Parameters as float64; with bf16_matrices every matrix element is the bf16 number that it stands for (norm gains stay f32)."""
+    """Parameters as float64; with bf16_matrices every matrix element is the bf16 number that it stands for (norm
+    gains stay f32)."""
     w = {}
     for name, p in model.state_dict().items():
         t = p.detach().to(torch.float32)
@@ -93,8 +106,9 @@ def weights_of(model, bf16_matrices):
 
 
 def forward64(w, m, frequencies, ids, at_point):
-    """Logits [T, V] in float64. at_point(x) is applied wherever compute bf16 rounds an activation: the normed inputs, rotated q and k, v,
-    attention weights before their division by their sum, attention output, the product of gate and up, the last norm's output."""
+    """Logits [T, V] in float64. at_point(x) is applied wherever compute bf16 rounds an activation: the normed inputs,
+    rotated q and k, v, attention weights before their division by their sum, attention output, the product of gate
+    and up, the last norm's output."""
     def norm(x, gain):
         return x / torch.sqrt((x * x).mean(-1, keepdim=True) + 1e-5) * gain
 
@@ -129,8 +143,8 @@ def forward64(w, m, frequencies, ids, at_point):
 
 
 def dither(generator):
-    """A uniformly distributed error of at most half a bf16 step (8 significant bits): rounding as a random disturbance. 0 and 1 (the weight of
-    the key with the largest score) have none."""
+    """A uniformly distributed error of at most half a bf16 step (8 significant bits): rounding as a random
+    disturbance. 0 and 1 (the weight of the key with the largest score) have none."""
     def at_point(x):
         exponent = torch.frexp(x).exponent  # x = f * 2^exponent, f in [1/2, 1): a step is 2^(exponent - 8)
         step = torch.ldexp(torch.ones_like(x), exponent - 8)
@@ -139,9 +153,10 @@ def dither(generator):
 
 
 def bf16_sigma(w, m, frequencies, ids, positions, exact, trials):
-    """The standard deviation of each checked logit when every rounding point of compute bf16 is disturbed by an independent uniform error of at
-    most half a bf16 step. It is a property of the model and of the table of rounding points alone; no implementation was looked at. The test
-    allows 6 of them for any logit and twice their root mean square for the root mean square over all checked logits."""
+    """The standard deviation of each checked logit when every rounding point of compute bf16 is disturbed by an
+    independent uniform error of at most half a bf16 step. It is a property of the model and of the table of rounding
+    points alone; no implementation was looked at. The test allows 6 of them for any logit and twice their root mean
+    square for the root mean square over all checked logits."""
     generator = torch.Generator().manual_seed(m["seed"])
     total = torch.zeros_like(exact[positions])
     for _ in range(trials):
@@ -217,7 +232,8 @@ def make(name, m):
     exact16 = forward64(w16, m, frequencies, prompt, lambda x: x)
     positions = sorted({p for p in (0, 1, 15, 31, 32, 63, 64, 65, 127, 511, 512, 513, 1023, 1024, n - 1) if p < n})
     sigma = bf16_sigma(w16, m, frequencies, prompt, positions, exact16, TRIALS if n < 1000 else TRIALS // 4)
-    rounded = forward64(w16, m, frequencies, prompt, lambda x: x.to(torch.float32).to(torch.bfloat16).to(torch.float64))
+    round_bf16 = lambda x: x.to(torch.float32).to(torch.bfloat16).to(torch.float64)
+    rounded = forward64(w16, m, frequencies, prompt, round_bf16)
     error = (rounded - exact16)[positions]
     worst = (error.abs() / sigma).max().item()
     rms = torch.sqrt((error ** 2).mean() / (sigma ** 2).mean()).item()
@@ -227,9 +243,11 @@ def make(name, m):
     top = torch.topk(logits[:n], 2).values
     clear = (top[:, 0] - top[:, 1]) / logits[:n].abs().max(-1).values > NEAR_TIE
     argmax = torch.where(clear, logits[:n].argmax(-1), -1).tolist()
-    expected = {"seed": seed, "n_vocab": m["V"], "prompt": prompt, "positions": positions, "argmax": argmax, "greedy": answer}
+    expected = {"seed": seed, "n_vocab": m["V"], "prompt": prompt, "positions": positions, "argmax": argmax,
+                "greedy": answer}
+    lines = (f" {json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in expected.items())
     with open(os.path.join(FOLDER, "expected", name + ".json"), "w") as f:
-        f.write("{\n" + ",\n".join(f" {json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in expected.items()) + "\n}\n")
+        f.write("{\n" + ",\n".join(lines) + "\n}\n")
     blocks = [logits[positions].numpy(), exact16[positions].numpy(), sigma.numpy()]
     np.concatenate(blocks).astype("<f4").tofile(os.path.join(FOLDER, "expected", name + ".f32"))
     print(f"{name}: seed {seed}, largest logit {logits[:n].abs().max():.3g}, smallest greedy margin {margin:.2g}, "

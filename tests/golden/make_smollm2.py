@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Writes smollm2/: what Hugging Face transformers computes in fp32 with the dequantised weights of SmolLM2-135M-Instruct (Q4_1 GGUF).
+"""Writes smollm2/: what transformers computes in fp32 with the dequantised weights of SmolLM2-135M-Instruct.
 
     python3 make_smollm2.py SmolLM2-135M-Instruct.Q4_1.gguf
 
-smollm2/reference.json  `ids`: 500 tokens of the text below; `chats`: prompts, greedy answers (to the end mark or 48 tokens), smallest margin
-smollm2/reference.bin   for each of the 500 positions, little-endian: f32 log-sum-exp, f32 largest magnitude of the 49,152 logits, 32 u16 ids of
-                        the largest logits and their 32 f32 logits, 16 u16 ids at random and their 16 f32 logits: 296 bytes
+smollm2/reference.json  `ids`: 500 tokens of the text below; `chats`: prompts, greedy answers (to the end mark or 48
+                        tokens), the smallest margin of a choice
+smollm2/reference.bin   for each of the 500 positions, little-endian: f32 log-sum-exp, f32 largest magnitude of the
+                        49,152 logits, 32 u16 ids of the largest logits and their 32 f32 logits, 16 u16 ids at random
+                        and their 16 f32 logits: 296 bytes
 
-Run with Python 3.11, torch 2.15.0 (CPU), transformers 5.23.0, tokenizers 0.23.3, gguf 0.19.0, numpy 2.4.6. The model is built by hand from
-the tensors of the file: names mapped, q and k rows brought from pairs to halves, so that no other reader of GGUF is trusted. The ids of the
-text and of the chats come from the vocabulary and merges in the file, through the tokenizers library.
+Run with Python 3.11, torch 2.15.0 (CPU), transformers 5.23.0, tokenizers 0.23.3, gguf 0.19.0, numpy 2.4.6. The model is
+built by hand from the tensors of the file: names mapped, q and k rows brought from pairs to halves, so that no other
+reader of GGUF is trusted. The ids of the text and of the chats come from the vocabulary and merges in the file, through
+the tokenizers library.
 """
 import json
 import os
@@ -26,14 +29,17 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "smollm2")
 N_TOKENS, N_TOP, N_RANDOM, N_GREEDY, EOS = 500, 32, 16, 48, 2
 
-TEXT = """The ferry left the island at seven, an hour late, because the captain's dog had hidden under the bench of the ticket office and would not
-come out. Nobody complained. The passengers, eleven of them, two bicycles and a crate of lemons stood on the quay and looked at the sea, which
-had gone flat and grey like a plate that somebody forgot to wash.
+TEXT = """The ferry left the island at seven, an hour late, because the captain's dog had hidden under the bench of the
+ticket office and would not come out. Nobody complained. The passengers, eleven of them, two bicycles and a
+crate of lemons stood on the quay and looked at the sea, which had gone flat and grey like a plate that
+somebody forgot to wash.
 
-"It happens every Thursday," said the woman with the crate. "He knows that on Thursdays we carry lemons. He hates lemons."
+"It happens every Thursday," said the woman with the crate. "He knows that on Thursdays we carry lemons. He
+hates lemons."
 
-In the year 1887 the same crossing took 3 hours and 40 minutes; today it takes 55. A ticket costs $12.50, or $9 for residents, and children
-under 6 travel free. If you need to know more, write to the harbour office (harbour@example.org) or read the notice on the wall:
+In the year 1887 the same crossing took 3 hours and 40 minutes; today it takes 55. A ticket costs $12.50, or
+$9 for residents, and children under 6 travel free. If you need to know more, write to the harbour office
+(harbour@example.org) or read the notice on the wall:
 
 1. Bicycles stay on deck.
 2. Dogs on a lead, except the captain's.
@@ -45,14 +51,16 @@ def crossing_minutes(miles, knots):
         raise ValueError("a ship that does not move never arrives")
     return 60.0 * miles / knots
 
-Physics tells us why the sea looks grey under clouds: water has hardly any colour of its own at this depth, so it gives back what the sky
-sends down. When the sun breaks through, the short waves of light are scattered more than the long ones, and the surface turns blue within
-a few seconds. Sailors call such a moment a window. The captain, who had read a little about optics when he was young, used to explain this to
-anybody who would listen, and in forty years he had found perhaps three listeners.
+Physics tells us why the sea looks grey under clouds: water has hardly any colour of its own at this depth, so
+it gives back what the sky sends down. When the sun breaks through, the short waves of light are scattered
+more than the long ones, and the surface turns blue within a few seconds. Sailors call such a moment a window.
+The captain, who had read a little about optics when he was young, used to explain this to anybody who would
+listen, and in forty years he had found perhaps three listeners.
 
-Am Abend kam der Wind aus Westen, und das kleine Schiff fuhr langsam nach Hause. Les enfants dormaient déjà. "¿Hemos llegado?" asked one of them,
-half awake. Not yet, said her father; look, there is the lighthouse: one flash, a pause, two flashes, and then it is dark for nine seconds. Count
-with me. One, two, three, four, five, six, seven, eight, nine.
+Am Abend kam der Wind aus Westen, und das kleine Schiff fuhr langsam nach Hause. Les enfants dormaient déjà.
+"¿Hemos llegado?" asked one of them, half awake. Not yet, said her father; look, there is the lighthouse: one
+flash, a pause, two flashes, and then it is dark for nine seconds. Count with me. One, two, three, four, five,
+six, seven, eight, nine.
 
 And there it was again.
 """
@@ -79,9 +87,11 @@ def make_tokenizer(reader):
     types = read_field(reader, "tokenizer.ggml.token_type")
     merges = [tuple(m.split(" ")) for m in read_field(reader, "tokenizer.ggml.merges")]
     t = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
-    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    t.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
     t.decoder = decoders.ByteLevel()
-    t.add_special_tokens([AddedToken(token, special=True, normalized=False) for token, kind in zip(tokens, types) if kind == 3])
+    control = [token for token, kind in zip(tokens, types) if kind == 3]
+    t.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
     return t
 
 
@@ -89,13 +99,16 @@ def make_model(reader):
     get = lambda key: read_field(reader, "llama." + key)
     heads, kv_heads, width = get("attention.head_count"), get("attention.head_count_kv"), get("embedding_length")
     config = LlamaConfig(
-        vocab_size=len(read_field(reader, "tokenizer.ggml.tokens")), hidden_size=width, intermediate_size=get("feed_forward_length"),
+        vocab_size=len(read_field(reader, "tokenizer.ggml.tokens")), hidden_size=width,
+        intermediate_size=get("feed_forward_length"),
         num_hidden_layers=get("block_count"), num_attention_heads=heads, num_key_value_heads=kv_heads,
-        max_position_embeddings=get("context_length"), rms_norm_eps=get("attention.layer_norm_rms_epsilon"), tie_word_embeddings=True,
-        rope_parameters={"rope_type": "default", "rope_theta": float(get("rope.freq_base"))}, attn_implementation="eager")
+        max_position_embeddings=get("context_length"), rms_norm_eps=get("attention.layer_norm_rms_epsilon"),
+        tie_word_embeddings=True, attn_implementation="eager",
+        rope_parameters={"rope_type": "default", "rope_theta": float(get("rope.freq_base"))})
     names = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "attn_norm": "input_layernorm",
-             "ffn_norm": "post_attention_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
-             "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
+             "ffn_norm": "post_attention_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
+             "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj",
+             "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
     state = {}
     for tensor in reader.tensors:
         values = torch.from_numpy(np.array(dequantize(tensor.data, tensor.tensor_type), dtype=np.float32))
@@ -113,7 +126,8 @@ def make_model(reader):
 
 
 def chat_ids(tokenizer, text):
-    return tokenizer.encode(f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n").ids
+    prompt = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
+    return tokenizer.encode(prompt).ids
 
 
 def greedy(model, prompt):
@@ -155,13 +169,13 @@ def main():
         logits = model(torch.tensor([ids])).logits[0]
     nll = torch.nn.functional.cross_entropy(logits[:-1].double(), torch.tensor(ids[1:])).item()
     write_positions(logits, os.path.join(FOLDER, "reference.bin"))
-    reference = {"source": "SmolLM2-135M-Instruct (Apache-2.0), Q4_1 GGUF, dequantised, transformers fp32", "n_vocab": logits.shape[1],
-                 "ids": ids, "nll": nll, "chats": []}
+    reference = {"source": "SmolLM2-135M-Instruct (Apache-2.0), Q4_1 GGUF, dequantised, transformers fp32",
+                 "n_vocab": logits.shape[1], "ids": ids, "nll": nll, "chats": []}
     for text in CHATS:
         prompt = chat_ids(tokenizer, text)
         answer, margin = greedy(model, prompt)
         if margin < 1e-3:
-            raise SystemExit(f"{text}: a choice with a margin of {margin} of the largest logit is no reference; ask something else")
+            raise SystemExit(f"{text}: a choice by a margin of {margin} is no reference; ask something else")
         print(f"{margin:.2e} {tokenizer.decode(answer)!r}")
         reference["chats"].append({"text": text, "prompt": prompt, "answer": answer, "margin": float(f"{margin:.3g}")})
     with open(os.path.join(FOLDER, "reference.json"), "w") as f:
