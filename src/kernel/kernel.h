@@ -1,11 +1,10 @@
 /* kernel.h: pure kernels on a run of numbers, and the table that names the best of them for this machine.
  *
  * Callers may believe: whatever the instruction set, the same inputs give the same bits (order.h). Kernels allocate
- * nothing, start no thread and know no model. They expect FTZ and DAZ to be set (device/cpu does that in its threads)
- * and, for amx, the tile configuration to be loaded around them by `enter` and `leave`.
+ * nothing, start no thread and know no model. They expect FTZ and DAZ to be set (device/cpu does that in its threads).
  *
  * Layouts. A weight matrix [N][K] lies in panels of 16 outputs; a panel is its steps of 32 k one after the other; a
- *   panel-step (a "tile" once it is bf16: 16 x 32 numbers, 1 KiB) is stored as its type allows: see kernel_panel_bytes().
+ *   panel-step (a "tile" once it is bf16: 16 x 32 numbers, 1 KiB) is stored as its type allows: see kernel_panel_step_bytes().
  *   Which number of the tile lies where differs between instruction sets: kernel_table.tile_offset. Rows of
  *   activations are packed the same way: `pack_x` writes 32 numbers a step. Callers treat both as opaque bytes. */
 #ifndef KERNEL_KERNEL_H
@@ -96,9 +95,10 @@ struct kernel_table {
     struct kernel_product bf16, f32;
     kernel_vector_fn *vector[DTYPE_COUNT]; /* one row; NULL: unpack first */
     kernel_unpack_fn *unpack[DTYPE_COUNT]; /* quantised types */
-    const uint16_t *tile_offset;           /* [16][32]: place of (output, k) in a bf16 tile, in numbers */
-    /* For panel-steps of 4-bit codes: [16][32] place of a code, in nibbles from the first code byte; for Q8_0 in bytes. */
-    const uint16_t *nibble_offset, *byte_offset;
+    /* Place of (output, k): in a bf16 tile in numbers; of a 4-bit code in nibbles and of an 8-bit code in bytes from the first code. */
+    uint16_t tile_offset[KERNEL_PANEL][ORDER_STEP];
+    uint16_t nibble_offset[KERNEL_PANEL][ORDER_STEP];
+    uint16_t byte_offset[KERNEL_PANEL][ORDER_STEP];
     kernel_rmsnorm_fn *rmsnorm;
     kernel_gate_fn *gate;
     kernel_rope_fn *rope;
@@ -108,8 +108,6 @@ struct kernel_table {
     kernel_scale_fn *scale;
     kernel_add_fn *add;
     kernel_logsumexp_fn *logsumexp;
-    void (*enter)(void); /* around a run of product kernels on this thread; NULL: nothing to do */
-    void (*leave)(void);
 };
 
 /* Fills the table for isa, which is usable: ref first, then each better set over it. */
@@ -129,7 +127,7 @@ static inline void kernel_tile_put(const struct kernel_table *t, uint8_t *tile, 
     if (d == DTYPE_F32)
         ((float *)tile)[k * KERNEL_PANEL + output] = value;
     else
-        ((uint16_t *)tile)[t->tile_offset[output * ORDER_STEP + k]] = dtype_bf16_from_f32(value);
+        ((uint16_t *)tile)[t->tile_offset[output][k]] = dtype_bf16_from_f32(value);
 }
 
 #endif

@@ -15,7 +15,7 @@ size_t kernel_panel_step_bytes(enum dtype d) {
 static void pack_nibbles(const struct kernel_table *t, uint8_t *codes, int output, const uint8_t *q) {
     for (int k = 0; k < ORDER_STEP; k++) {
         const unsigned code = k < 16 ? q[k] & 15u : q[k - 16] >> 4;
-        const unsigned at = t->nibble_offset[output * ORDER_STEP + k];
+        const unsigned at = t->nibble_offset[output][k];
         codes[at / 2] = (uint8_t)(codes[at / 2] | code << 4 * (at % 2));
     }
 }
@@ -31,7 +31,7 @@ static void pack_quantised(const struct kernel_table *t, uint8_t *out, enum dtyp
         memcpy(&scales[n], rows[n], sizeof(uint16_t));
         const uint8_t *block = rows[n];
         if (d == DTYPE_Q8_0) {
-            for (int k = 0; k < ORDER_STEP; k++) codes[t->byte_offset[n * ORDER_STEP + k]] = block[2 + k];
+            for (int k = 0; k < ORDER_STEP; k++) codes[t->byte_offset[n][k]] = block[2 + k];
         } else if (d == DTYPE_Q4_0) {
             pack_nibbles(t, codes, n, block + 2);
         } else {
@@ -57,7 +57,7 @@ static void pack_bf16(const struct kernel_table *t, uint16_t *tile, enum dtype s
     for (int n = 0; n < KERNEL_PANEL; n++) {
         if (!rows[n]) continue;
         dtype_row_to_bf16(stored, rows[n], (size_t)n_k, values);
-        for (int k = 0; k < n_k; k++) tile[t->tile_offset[n * ORDER_STEP + k]] = values[k];
+        for (int k = 0; k < n_k; k++) tile[t->tile_offset[n][k]] = values[k];
     }
 }
 

@@ -1,55 +1,13 @@
 /* product_ref.c: the products in plain C: they define the bits (order.h).
  *
  * Tiles have pairs of k in one 32-bit word: word r * 16 + output holds k = 2r (low half) and 2r + 1 (high half). AVX2,
- * AVX-512 and AMX use the same tiles. Rows of activations are 32 floats a step. */
+ * AVX-512 and AMX use the same tiles. Codes of 4 bits: word v * 16 + output holds k = 8v .. 8v + 7; codes of 8 bits:
+ * byte k * 16 + output. Rows of activations are 32 floats a step. */
 #include <math.h>
 #include <string.h>
 
 #include "kernel/panel.h"
 #include "kernel/rows_fill.h"
-
-static const uint16_t *pair_tile_offset(void) {
-    static const uint16_t offsets[KERNEL_PANEL * ORDER_STEP] = {
-#define K2(n, r) (r) * 32 + (n) * 2, (r) * 32 + (n) * 2 + 1
-#define K32(n)                                                                                                      \
-    K2(n, 0), K2(n, 1), K2(n, 2), K2(n, 3), K2(n, 4), K2(n, 5), K2(n, 6), K2(n, 7), K2(n, 8), K2(n, 9), K2(n, 10),    \
-        K2(n, 11), K2(n, 12), K2(n, 13), K2(n, 14), K2(n, 15)
-        K32(0), K32(1), K32(2),  K32(3),  K32(4),  K32(5),  K32(6),  K32(7),
-        K32(8), K32(9), K32(10), K32(11), K32(12), K32(13), K32(14), K32(15)
-#undef K32
-#undef K2
-    };
-    return offsets;
-}
-
-/* Codes: word v * 16 + output holds the eight 4-bit codes k = 8v .. 8v + 7; bytes k * 16 + output for 8-bit codes. */
-static const uint16_t *pair_nibble_offset(void) {
-    static const uint16_t offsets[KERNEL_PANEL * ORDER_STEP] = {
-#define V8(n, v)                                                                                                     \
-    ((v) * 16 + (n)) * 8, ((v) * 16 + (n)) * 8 + 1, ((v) * 16 + (n)) * 8 + 2, ((v) * 16 + (n)) * 8 + 3,              \
-        ((v) * 16 + (n)) * 8 + 4, ((v) * 16 + (n)) * 8 + 5, ((v) * 16 + (n)) * 8 + 6, ((v) * 16 + (n)) * 8 + 7
-#define V32(n) V8(n, 0), V8(n, 1), V8(n, 2), V8(n, 3)
-        V32(0), V32(1), V32(2),  V32(3),  V32(4),  V32(5),  V32(6),  V32(7),
-        V32(8), V32(9), V32(10), V32(11), V32(12), V32(13), V32(14), V32(15)
-#undef V32
-#undef V8
-    };
-    return offsets;
-}
-
-static const uint16_t *pair_byte_offset(void) {
-    static const uint16_t offsets[KERNEL_PANEL * ORDER_STEP] = {
-#define B8(n, k)                                                                                              \
-    (k) * 16 + (n), ((k) + 1) * 16 + (n), ((k) + 2) * 16 + (n), ((k) + 3) * 16 + (n), ((k) + 4) * 16 + (n),   \
-        ((k) + 5) * 16 + (n), ((k) + 6) * 16 + (n), ((k) + 7) * 16 + (n)
-#define B32(n) B8(n, 0), B8(n, 8), B8(n, 16), B8(n, 24)
-        B32(0), B32(1), B32(2),  B32(3),  B32(4),  B32(5),  B32(6),  B32(7),
-        B32(8), B32(9), B32(10), B32(11), B32(12), B32(13), B32(14), B32(15)
-#undef B32
-#undef B8
-    };
-    return offsets;
-}
 
 /* One step of one output: the even chain, the odd chain, their sum. */
 static float step_bf16(const float *x, const uint16_t *tile, int output) {
@@ -127,7 +85,10 @@ void product_fill_ref(struct kernel_table *t) {
     t->unpack[DTYPE_Q8_0] = unpack_q8_0_ref;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0_ref;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1_ref;
-    t->tile_offset = pair_tile_offset();
-    t->nibble_offset = pair_nibble_offset();
-    t->byte_offset = pair_byte_offset();
+    for (int n = 0; n < KERNEL_PANEL; n++)
+        for (int k = 0; k < ORDER_STEP; k++) {
+            t->tile_offset[n][k] = (uint16_t)(k / 2 * 32 + n * 2 + k % 2);
+            t->nibble_offset[n][k] = (uint16_t)((k / 8 * 16 + n) * 8 + k % 8);
+            t->byte_offset[n][k] = (uint16_t)(k * KERNEL_PANEL + n);
+        }
 }

@@ -1,0 +1,218 @@
+/* product_avx512bf16.c: bf16 products by vdpbf16ps, which adds two products to each lane.
+ *
+ * The instruction computes, for each lane, fma(high halves), then fma(low halves) on its result, subnormals flushed. So
+ * where a pair holds two neighbours of one chain (k and k + 2, the earlier one high), eight instructions are the even
+ * chain of a step and eight the odd one: the canonical order (order.h) at two products a lane, with no widening.
+ *
+ * Tile: word r * 16 + output holds, for r < 8, k = 4r (high) and 4r + 2 (low); for r >= 8, k = 4(r - 8) + 1 and + 3.
+ * 4-bit codes: four vectors of 16 words; vector 0 and 1 hold the even rows of outputs 0-7 and 8-15, 2 and 3 the odd ones; a word
+ * is the pair half of an output and its nibble r is the code of tile row r. 8-bit codes lie like the tile's numbers.
+ * A row of activations has the same pairs, 64 bytes a step. */
+#include <immintrin.h>
+
+#include "kernel/panel.h"
+#include "kernel/rows_fill.h"
+
+enum { ROWS_AT_ONCE = 6, ROW_PAIRS = 8 };
+
+static inline __m512bh pairs_of(__m512i v) { return (__m512bh)v; }
+
+static inline __m512bh broadcast_pair(const uint8_t *x, int r) {
+    int32_t pair;
+    __builtin_memcpy(&pair, x + r * 4, 4);
+    return pairs_of(_mm512_set1_epi32(pair));
+}
+
+/* n_rows x n_panels outputs (both constants where this is inlined): one step at a time, accumulators in c. */
+__attribute__((always_inline)) static inline void block(float *c, size_t c_stride, const uint8_t *x, size_t x_stride,
+                                                        const uint8_t *w, size_t w_stride, int n_steps, bool add,
+                                                        const int n_rows, const int n_panels) {
+    for (int s = 0; s < n_steps; s++) {
+        __m512 chain[2][ROWS_AT_ONCE][2];
+        for (int half = 0; half < 2; half++) {
+            for (int i = 0; i < n_rows; i++)
+                for (int p = 0; p < n_panels; p++) chain[half][i][p] = _mm512_setzero_ps();
+#pragma GCC unroll 8
+            for (int r = 0; r < ROW_PAIRS; r++) {
+                const size_t at = (size_t)s * 1024 + (size_t)(half * ROW_PAIRS + r) * 64;
+                __m512bh weights[2];
+                for (int p = 0; p < n_panels; p++)
+                    weights[p] = pairs_of(_mm512_loadu_si512(w + (size_t)p * w_stride + at));
+#pragma GCC unroll 6
+                for (int i = 0; i < n_rows; i++) {
+                    const __m512bh pair = broadcast_pair(x + (size_t)i * x_stride + (size_t)s * 64, half * ROW_PAIRS + r);
+                    for (int p = 0; p < n_panels; p++)
+                        chain[half][i][p] = _mm512_dpbf16_ps(chain[half][i][p], weights[p], pair);
+                }
+            }
+        }
+        for (int i = 0; i < n_rows; i++)
+            for (int p = 0; p < n_panels; p++) {
+                float *out = c + (size_t)i * c_stride + (size_t)p * KERNEL_PANEL;
+                const __m512 before = s > 0 || add ? _mm512_loadu_ps(out) : _mm512_setzero_ps();
+                _mm512_storeu_ps(out, _mm512_add_ps(before, _mm512_add_ps(chain[0][i][p], chain[1][i][p])));
+            }
+    }
+}
+
+typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
+                      int n_steps, bool add);
+
+#define BLOCK(rows, panels)                                                                                        \
+    static void block_##rows##_##panels(float *c, size_t c_stride, const uint8_t *x, size_t x_stride,              \
+                                        const uint8_t *w, size_t w_stride, int n_steps, bool add) {                \
+        block(c, c_stride, x, x_stride, w, w_stride, n_steps, add, rows, panels);                                  \
+    }
+BLOCK(1, 1) BLOCK(2, 1) BLOCK(3, 1) BLOCK(4, 1) BLOCK(5, 1) BLOCK(6, 1)
+BLOCK(1, 2) BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2) BLOCK(6, 2)
+#undef BLOCK
+
+static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
+                         int n_rows, int n_panels, int n_steps, bool add) {
+    static block_fn *const blocks[2][ROWS_AT_ONCE] = {
+        {block_1_1, block_2_1, block_3_1, block_4_1, block_5_1, block_6_1},
+        {block_1_2, block_2_2, block_3_2, block_4_2, block_5_2, block_6_2},
+    };
+    for (int p = 0; p < n_panels; p += 2) {
+        const int n_p = n_panels - p < 2 ? 1 : 2;
+        for (int row = 0; row < n_rows; row += ROWS_AT_ONCE) {
+            const int n_r = n_rows - row < ROWS_AT_ONCE ? n_rows - row : ROWS_AT_ONCE;
+            blocks[n_p - 1][n_r - 1](c + (size_t)row * c_stride + (size_t)p * KERNEL_PANEL, c_stride,
+                                     x + (size_t)row * x_stride, x_stride, w + (size_t)p * w_stride, w_stride, n_steps, add);
+        }
+    }
+}
+
+/* The k behind word place 2r + high of a step. */
+static int pair_k(int r, int high) { return r < ROW_PAIRS ? 4 * r + (high ? 0 : 2) : 4 * (r - ROW_PAIRS) + (high ? 1 : 3); }
+
+static void pack_x(uint8_t *x, const float *values, int n) {
+    const __m512i places = _mm512_set_epi16(29, 31, 25, 27, 21, 23, 17, 19, 13, 15, 9, 11, 5, 7, 1, 3, 28, 30, 24, 26, 20, 22, 16,
+                                            18, 12, 14, 8, 10, 4, 6, 0, 2);
+    for (int k = 0; k < n; k += ORDER_STEP) {
+        const int left = n - k;
+        const __mmask16 low = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
+        const __mmask16 high = left >= 32 ? 0xffff : left <= 16 ? 0 : (__mmask16)((1u << (left - 16)) - 1);
+        const __m512 a = _mm512_maskz_loadu_ps(low, values + k), b = _mm512_maskz_loadu_ps(high, values + k + 16);
+        const __m512i rounded = (__m512i)_mm512_cvtne2ps_pbh(b, a);
+        _mm512_storeu_si512(x + k * 2, _mm512_permutexvar_epi16(places, rounded));
+    }
+}
+
+/* The 16 scales of a step for outputs 0-7 and 8-15, each twice: once for each half of a pair. */
+struct scales {
+    __m512 low, high;
+};
+
+static inline struct scales load_scales(const uint16_t *f16) {
+    const __m512 all = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)f16));
+    const __m512i twice = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+    return (struct scales){_mm512_permutexvar_ps(twice, all),
+                           _mm512_permutexvar_ps(_mm512_add_epi32(twice, _mm512_set1_epi32(8)), all)};
+}
+
+/* Row r of the tile of a step, from the codes of each type. */
+struct step_codes {
+    struct scales d, m;
+    __m512i words[4];
+    const uint8_t *bytes;
+};
+
+__attribute__((always_inline)) static inline struct step_codes load_codes(const enum dtype d, const uint8_t *w) {
+    const struct panel_step p = panel_step_at(d, w);
+    struct step_codes c = {.d = load_scales(p.d), .bytes = p.codes};
+    if (d == DTYPE_Q4_1) c.m = load_scales(p.m);
+    if (d != DTYPE_Q8_0)
+        for (int v = 0; v < 4; v++) c.words[v] = _mm512_loadu_si512(p.codes + 64 * v);
+    return c;
+}
+
+__attribute__((always_inline)) static inline __m512 nibble_values(__m512i words, int r, int bias) {
+    const __m512 table = _mm512_sub_ps(_mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_ps((float)bias));
+    return _mm512_permutexvar_ps(_mm512_srli_epi32(words, (unsigned)(4 * r)), table);
+}
+
+static inline __m512 byte_values(const uint8_t *bytes) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)bytes)));
+}
+
+__attribute__((always_inline)) static inline __m512bh tile_row(const enum dtype d, const struct step_codes *c, int half, int r) {
+    __m512 low, high;
+    if (d == DTYPE_Q8_0) {
+        const uint8_t *bytes = c->bytes + (half * ROW_PAIRS + r) * 32;
+        low = _mm512_mul_ps(byte_values(bytes), c->d.low);
+        high = _mm512_mul_ps(byte_values(bytes + 16), c->d.high);
+    } else if (d == DTYPE_Q4_0) {
+        low = _mm512_mul_ps(nibble_values(c->words[2 * half], r, 8), c->d.low);
+        high = _mm512_mul_ps(nibble_values(c->words[2 * half + 1], r, 8), c->d.high);
+    } else {
+        low = _mm512_fmadd_ps(nibble_values(c->words[2 * half], r, 0), c->d.low, c->m.low);
+        high = _mm512_fmadd_ps(nibble_values(c->words[2 * half + 1], r, 0), c->d.high, c->m.high);
+    }
+    return _mm512_cvtne2ps_pbh(high, low);
+}
+
+__attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w, int n_steps) {
+    const size_t step_bytes = kernel_panel_step_bytes(d);
+    for (int s = 0; s < n_steps; s++) {
+        const struct step_codes c = load_codes(d, w + (size_t)s * step_bytes);
+        for (int half = 0; half < 2; half++)
+#pragma GCC unroll 8
+            for (int r = 0; r < ROW_PAIRS; r++)
+                _mm512_storeu_si512(tiles + s * 1024 + (half * ROW_PAIRS + r) * 64, (__m512i)tile_row(d, &c, half, r));
+    }
+}
+
+__attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x, const uint8_t *w,
+                                                         size_t w_stride, int n_panels, int n_steps, bool add) {
+    const size_t step_bytes = kernel_panel_step_bytes(d);
+    for (int p = 0; p < n_panels; p++) {
+        const uint8_t *panel = w + (size_t)p * w_stride;
+        __m512 accumulator = add ? _mm512_loadu_ps(c + p * KERNEL_PANEL) : _mm512_setzero_ps();
+        for (int s = 0; s < n_steps; s++) {
+            const struct step_codes codes = load_codes(d, panel + (size_t)s * step_bytes);
+            _mm_prefetch((const char *)(panel + (size_t)s * step_bytes + 2048), _MM_HINT_T0);
+            __m512 chain[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+#pragma GCC unroll 8
+            for (int r = 0; r < ROW_PAIRS; r++)
+#pragma GCC unroll 2
+                for (int half = 0; half < 2; half++)
+                    chain[half] = _mm512_dpbf16_ps(chain[half], tile_row(d, &codes, half, r),
+                                                   broadcast_pair(x + s * 64, half * ROW_PAIRS + r));
+            accumulator = _mm512_add_ps(accumulator, _mm512_add_ps(chain[0], chain[1]));
+        }
+        _mm512_storeu_ps(c + p * KERNEL_PANEL, accumulator);
+    }
+}
+
+static void unpack_q8_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q8_0, tiles, w, n_steps); }
+static void unpack_q4_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_0, tiles, w, n_steps); }
+static void unpack_q4_1(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_1, tiles, w, n_steps); }
+
+static void vector_q8_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+    vector(DTYPE_Q8_0, c, x, w, w_stride, n_panels, n_steps, add);
+}
+static void vector_q4_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+    vector(DTYPE_Q4_0, c, x, w, w_stride, n_panels, n_steps, add);
+}
+static void vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+    vector(DTYPE_Q4_1, c, x, w, w_stride, n_panels, n_steps, add);
+}
+
+void product_fill_avx512bf16(struct kernel_table *t) {
+    t->bf16 = (struct kernel_product){product_bf16, pack_x, 64};
+    t->unpack[DTYPE_Q8_0] = unpack_q8_0;
+    t->unpack[DTYPE_Q4_0] = unpack_q4_0;
+    t->unpack[DTYPE_Q4_1] = unpack_q4_1;
+    t->vector[DTYPE_Q8_0] = vector_q8_0;
+    t->vector[DTYPE_Q4_0] = vector_q4_0;
+    t->vector[DTYPE_Q4_1] = vector_q4_1;
+    for (int n = 0; n < KERNEL_PANEL; n++)
+        for (int r = 0; r < 2 * ROW_PAIRS; r++)
+            for (int high = 0; high < 2; high++) {
+                const int k = pair_k(r, high), half = r / ROW_PAIRS;
+                const int word = (half * 2 + n / 8) * 16 + n % 8 * 2 + high;
+                t->tile_offset[n][k] = t->byte_offset[n][k] = (uint16_t)(r * 32 + n * 2 + high);
+                t->nibble_offset[n][k] = (uint16_t)(word * 8 + r % ROW_PAIRS);
+            }
+}
