@@ -12,8 +12,9 @@
 set(CRIA_CHECK_TESTS test_baseline)
 set(CRIA_SLOW_TESTS)
 
+enable_testing() # here: inside a function it would end with it
+
 function(cria_tests)
-  enable_testing()
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
   if(CRIA_FUZZ)
     cria_fuzz_targets()
