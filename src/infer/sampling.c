@@ -46,7 +46,8 @@ cria_status sampling_check(const struct sampling *s, int32_t n_vocab, struct cri
         if (b.id < 0 || b.id >= n_vocab)
             return ERROR_SET(err, CRIA_RANGE, "logit bias for token %d; ids are 0 to %d", b.id, n_vocab - 1);
         if (!(b.bias >= -100 && b.bias <= 100))
-            return ERROR_SET(err, CRIA_RANGE, "logit bias of token %d is %g; it must be from -100 to 100", b.id, (double)b.bias);
+            return ERROR_SET(err, CRIA_RANGE, "logit bias of token %d is %g; it must be from -100 to 100", b.id,
+                             (double)b.bias);
     }
     return CRIA_OK;
 }
@@ -113,7 +114,8 @@ static int32_t heap_pop(struct sampling_heap *h) {
 }
 
 /* Steps 1 and 2. */
-static void score_row(struct sampling_room *room, const struct sampling *s, const float *row, const struct sampling_history *h) {
+static void score_row(struct sampling_room *room, const struct sampling *s, const float *row,
+                      const struct sampling_history *h) {
     for (int32_t id = 0; id < room->n_vocab; id++) room->scores[id] = (double)row[id];
     const bool has_penalty = s->repetition_penalty != 1 || s->presence_penalty != 0 || s->frequency_penalty != 0;
     const int64_t n = h->n_prompt + h->n_answer;
@@ -223,7 +225,8 @@ static int32_t draw(struct sampling_room *room, double u) {
     return room->order[last];
 }
 
-int32_t sampling_choose(struct sampling_room *room, const struct sampling *s, const float *row, const struct sampling_history *history) {
+int32_t sampling_choose(struct sampling_room *room, const struct sampling *s, const float *row,
+                        const struct sampling_history *history) {
     score_row(room, s, row, history);
     const int32_t best = highest_score(room);
     if (s->temperature == 0) return best;

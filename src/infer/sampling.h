@@ -10,10 +10,9 @@
  *   4  top_k       the k highest scores
  *   5  top_p       in descending order, an entry goes when the share of those before it exceeds top_p
  *   6  min_p       an entry goes when its weight is below min_p x the highest weight
- *   7  typical_p   with H the entropy of what is left: in ascending order of | -log p - H |, an entry goes when the share
- *                  of those before it reaches typical_p
- *   8  draw        one number u in [0, 1), by (seed, index of the token in the answer): in descending order, the first
- *                  entry at which the running share passes u
+ *   7  typical_p   with H the entropy of what is left: in ascending order of | -log p - H |, an entry goes when the
+ * share of those before it reaches typical_p 8  draw        one number u in [0, 1), by (seed, index of the token in the
+ * answer): in descending order, the first entry at which the running share passes u
  *
  * "Descending" is by score, ties to the lower id; at least one entry always stays. Scores and weights are doubles, sums
  * run in id order (all entries) or in descending order, exp and log are base/realmath.h's: the choice depends on the
@@ -39,11 +38,11 @@ struct sampling_heap {
 /* Scratch for rows of n_vocab; one is enough for any number of requests. */
 struct sampling_room {
     int32_t n_vocab;
-    double *scores;     /* owned; by id */
-    int32_t *counts;    /* owned; by id; all zero between calls */
+    double *scores;            /* owned; by id */
+    int32_t *counts;           /* owned; by id; all zero between calls */
     struct sampling_heap heap; /* ids not yet in order */
-    int32_t *order;     /* owned; ids in descending order, as far as they were needed */
-    double *weights;    /* owned; of `order` */
+    int32_t *order;            /* owned; ids in descending order, as far as they were needed */
+    double *weights;           /* owned; of `order` */
     int32_t n_ordered, n_kept;
     double highest, temperature;
     double total;       /* weight of the kept */
@@ -55,6 +54,7 @@ CRIA_MUST_CHECK cria_status sampling_room_init(struct sampling_room *room, int32
 void sampling_room_deinit(struct sampling_room *room);
 
 /* row: n_vocab finite logits, left alone; s passed sampling_check(). Allocates nothing. */
-int32_t sampling_choose(struct sampling_room *room, const struct sampling *s, const float *row, const struct sampling_history *history);
+int32_t sampling_choose(struct sampling_room *room, const struct sampling *s, const float *row,
+                        const struct sampling_history *history);
 
 #endif
