@@ -88,7 +88,9 @@ cria_status file_guard(const struct file_map *map, cria_status (*fn)(void *arg, 
                        struct cria_error *err) {
     CRIA_ASSERT(guard.map == NULL);
     pthread_once(&guard_once, install_handler);
-    if (sigsetjmp(guard.back, 0) == 0) {
+    /* The mask is saved: a handler may run with signals blocked (under ThreadSanitizer it does), and a second SIGBUS
+     * while it is blocked would end the process. */
+    if (sigsetjmp(guard.back, 1) == 0) {
         guard.map = map;
         const cria_status status = fn(arg, err);
         guard.map = NULL;
