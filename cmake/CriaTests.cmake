@@ -11,6 +11,8 @@
 # another through so much arithmetic that a second compiler and the thread sanitizer pass it by.
 set(CRIA_CHECK_TESTS test_baseline)
 set(CRIA_SLOW_TESTS)
+# Tests that compile a kernel into themselves need its instruction set; they ask the machine before they use it.
+set(CRIA_TEST_FLAGS_tile_emulation_test ${CRIA_FLAGS_avx512bf16})
 
 enable_testing() # here: inside a function it would end with it
 
@@ -59,6 +61,7 @@ function(cria_test source library)
   add_executable(${name} ${source})
   target_link_libraries(${name} ${library} PkgConfig::CMOCKA)
   target_compile_definitions(${name} PRIVATE CRIA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_compile_options(${name} PRIVATE ${CRIA_TEST_FLAGS_${name}})
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   cria_test_properties(${name} 300)
 endfunction()

@@ -1,7 +1,7 @@
 /* tile_emulation_test.c: the tile kernels of kernel/amx, compiled over an emulated tile unit, compute the reference's
  * bits: so their addressing, edges and packing are held on machines without AMX too. On one that has it, product_test
- * runs the real thing. Needs AVX-512 BF16 for the rest of that file. */
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,fma,f16c")
+ * runs the real thing. Needs AVX-512 BF16 for the rest of that file (its flags
+ * come from CRIA_TEST_FLAGS in CriaTests.cmake). */
 #define CRIA_TILE_HEADER "kern/tile_emulation.h"
 #define product_fill_amx product_fill_amx_emulated
 #include "kernel/amx/product_amx.c"
