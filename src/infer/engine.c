@@ -2,9 +2,18 @@
 #include "infer/engine.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
+
+void engine_result_free(struct engine_result *r) {
+    alloc_free(r->tokens);
+    alloc_free(r->logprobs);
+    alloc_free(r->top);
+    alloc_free(r->text);
+    memset(r, 0, sizeof *r);
+}
 
 void engine_list_append(struct request_list *list, struct request *r) {
     r->next = NULL;

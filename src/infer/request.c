@@ -9,14 +9,6 @@
 #define MAX_TEXT_BYTES ((size_t)1 << 30)
 #define MAX_STOP_IDS 64 /* of a tokenizer */
 
-void engine_result_free(struct engine_result *r) {
-    alloc_free(r->tokens);
-    alloc_free(r->logprobs);
-    alloc_free(r->top);
-    alloc_free(r->text);
-    memset(r, 0, sizeof *r);
-}
-
 static cria_status check_ids(const char *what, const int32_t *ids, int64_t n, int64_t n_vocab, struct cria_error *err) {
     for (int64_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= n_vocab)
