@@ -10,7 +10,7 @@
 #define MAX_ID INT32_MAX
 #define MAX_TOKENS (1 << 30)
 
-static const char *const cpu_masks[] = {"ref", "avx2", "avx512", "amx", NULL};
+static const char *const cpu_masks[] = {"ref", "avx2", "avx512", "avx512bf16", "amx", NULL};
 static const char *const compute_modes[] = {"f32", "bf16", NULL};
 
 static const struct conf_option options[CONF_ID_COUNT] = {
@@ -255,7 +255,7 @@ static const struct conf_option options[CONF_ID_COUNT] = {
                       .value = "N",
                       .fallback = "0",
                       .int_min = 0,
-                      .int_max = 1024,
+                      .int_max = 256,
                       .commands = IN_RUNNING,
                       .help = "threads that compute; 0: one for each processor; never changes a result"},
     [CONF_CPU_MASK] = {.name = "cpu-mask",
@@ -299,7 +299,7 @@ static const struct conf_option options[CONF_ID_COUNT] = {
                     .value = "N",
                     .fallback = "8",
                     .int_min = 1,
-                    .int_max = 4096,
+                    .int_max = 1024,
                     .commands = IN_SCORING,
                     .help = "lines of --jsonl computed at once; never changes a result"},
     [CONF_NO_PREFIX_CACHE] = {.name = "no-prefix-cache",

@@ -118,7 +118,7 @@ static void test_refusals(void **state) {
     assert_int_equal(PARSE(&c, CONF_GENERATE, "--top-p", "1.5"), CRIA_USAGE);
     assert_error("--top-p: expected a number from 0 to 1, found \"1.5\"");
     assert_int_equal(PARSE(&c, CONF_GENERATE, "--cpu-mask", "sse"), CRIA_USAGE);
-    assert_error("expected one of ref, avx2, avx512, amx");
+    assert_error("expected one of ref, avx2, avx512, avx512bf16, amx");
     assert_int_equal(PARSE(&c, CONF_GENERATE, "--ids", "1,-1"), CRIA_USAGE);
     assert_int_equal(PARSE(&c, CONF_GENERATE, "--ids", " ,"), CRIA_USAGE);
     assert_error("found nothing");
@@ -193,10 +193,10 @@ static void test_pages(void **state) {
     }
     struct buffer b = buffer_make(1 << 20);
     assert_int_equal(conf_completion(&b, "bash", NULL), CRIA_OK);
-    assert_non_null(strstr(buffer_text(&b), "--cpu-mask) COMPREPLY=($(compgen -W \"ref avx2 avx512 amx\""));
+    assert_non_null(strstr(buffer_text(&b), "--cpu-mask) COMPREPLY=($(compgen -W \"ref avx2 avx512 avx512bf16 amx\""));
     buffer_cut(&b, 0);
     assert_int_equal(conf_completion(&b, "zsh", NULL), CRIA_OK);
-    assert_non_null(strstr(buffer_text(&b), "(ref avx2 avx512 amx)"));
+    assert_non_null(strstr(buffer_text(&b), "(ref avx2 avx512 avx512bf16 amx)"));
     assert_int_equal(conf_completion(&b, "fish", NULL), CRIA_USAGE);
     buffer_free(&b);
 }

@@ -1,0 +1,189 @@
+/* cmd_line.c: see cmd_line.h. libedit edits; its own signal handling stays off, and characters come through
+ * read_char(), so that Ctrl-C always ends the line and nothing else. */
+#include "cmd/cmd_line.h"
+
+#include <errno.h>
+#include <histedit.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "base/alloc.h"
+
+enum { HISTORY_LINES = 1000, MAX_MESSAGE_BYTES = 1 << 24 };
+
+struct cmd_line {
+    EditLine *edit;           /* owned; NULL without a terminal */
+    History *history;         /* owned; NULL without a terminal */
+    const char *history_path; /* borrowed */
+    const char *prompt;       /* of the line being read; borrowed */
+    mbstate_t decoder;
+};
+
+volatile sig_atomic_t cmd_line_interrupted;
+
+static void note_interrupt(int signal_number) {
+    (void)signal_number;
+    cmd_line_interrupted = 1;
+}
+
+void cmd_line_catch(void) {
+    /* No SA_RESTART: a read that waits for a key has to end. */
+    struct sigaction action = {.sa_handler = note_interrupt};
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool cmd_line_is_terminal(void) { return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO); }
+
+static char *show_prompt(EditLine *edit) {
+    static char text[64];
+    struct cmd_line *l = NULL;
+    el_get(edit, EL_CLIENTDATA, &l);
+    snprintf(text, sizeof text, "%s", l->prompt);
+    return text;
+}
+
+/* One character from the terminal: 1, 0 at the end of the input, -1 where Ctrl-C or an error came between. */
+static int read_char(EditLine *edit, wchar_t *ret) {
+    struct cmd_line *l = NULL;
+    el_get(edit, EL_CLIENTDATA, &l);
+    for (;;) {
+        char byte;
+        const ssize_t n = read(STDIN_FILENO, &byte, 1);
+        if (n < 0 && errno == EINTR && !cmd_line_interrupted) continue;
+        if (n <= 0) return (int)n;
+        const size_t status = mbrtowc(ret, &byte, 1, &l->decoder);
+        if (status == (size_t)-2) continue;
+        if (status == (size_t)-1) {
+            memset(&l->decoder, 0, sizeof l->decoder);
+            continue; /* no character in this locale: not typed */
+        }
+        return 1;
+    }
+}
+
+static cria_status open_editor(struct cmd_line *l, struct cria_error *err) {
+    HistEvent event;
+    setlocale(LC_CTYPE, "");
+    l->edit = el_init("cria", stdin, stdout, stderr);
+    l->history = history_init();
+    if (!l->edit || !l->history) return ERROR_SET(err, CRIA_INTERNAL, "the line editor does not start");
+    history(l->history, &event, H_SETSIZE, HISTORY_LINES);
+    history(l->history, &event, H_SETUNIQUE, 1);
+    if (l->history_path) history(l->history, &event, H_LOAD, l->history_path);
+    el_set(l->edit, EL_CLIENTDATA, l);
+    el_set(l->edit, EL_EDITOR, "emacs");
+    el_set(l->edit, EL_HIST, history, l->history);
+    el_set(l->edit, EL_PROMPT, show_prompt);
+    el_set(l->edit, EL_GETCFN, read_char);
+    el_set(l->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    el_source(l->edit, NULL);
+    return CRIA_OK;
+}
+
+cria_status cmd_line_open(cmd_line **ret, const char *history_path, struct cria_error *err) {
+    struct cmd_line *l = ALLOC_NEW(struct cmd_line);
+    if (!l) return ERROR_NOMEM(err, sizeof *l, "the line reader");
+    l->history_path = history_path;
+    if (cmd_line_is_terminal()) {
+        const cria_status status = open_editor(l, err);
+        if (status != CRIA_OK) {
+            cmd_line_close(&l);
+            return status;
+        }
+    }
+    *ret = l;
+    return CRIA_OK;
+}
+
+void cmd_line_close(cmd_line **l) {
+    HistEvent event;
+    if (!*l) return;
+    if ((*l)->history && (*l)->history_path) history((*l)->history, &event, H_SAVE, (*l)->history_path);
+    if ((*l)->history) history_end((*l)->history);
+    if ((*l)->edit) el_end((*l)->edit);
+    alloc_free(*l);
+    *l = NULL;
+}
+
+static enum cmd_line_kind edit_line(struct cmd_line *l, struct buffer *out) {
+    HistEvent event;
+    int n = 0;
+    el_resize(l->edit);
+    const char *line = el_gets(l->edit, &n);
+    if (cmd_line_interrupted) {
+        cmd_line_interrupted = 0;
+        fputs("^C\n", stdout);
+        return CMD_LINE_INTERRUPTED;
+    }
+    if (!line || n <= 0) return CMD_LINE_END;
+    if (line[n - 1] == '\n') n--;
+    if (n) history(l->history, &event, H_ENTER, line);
+    buffer_append(out, line, (size_t)n);
+    return CMD_LINE_TEXT;
+}
+
+static enum cmd_line_kind plain_line(struct buffer *out) {
+    int n_read = 0, c;
+    for (c = getc(stdin); c != EOF && c != '\n'; c = getc(stdin), n_read++) buffer_append_char(out, (char)c);
+    return c == EOF && !n_read ? CMD_LINE_END : CMD_LINE_TEXT;
+}
+
+/* One line of the terminal or the file, appended to out. */
+static enum cmd_line_kind next_line(struct cmd_line *l, const char *prompt, struct buffer *out) {
+    l->prompt = prompt;
+    return l->edit ? edit_line(l, out) : plain_line(out);
+}
+
+static bool ends_with(const struct buffer *b, size_t from, const char *text) {
+    const size_t n = strlen(text);
+    return b->n_bytes >= from + n && memcmp(b->data + b->n_bytes - n, text, n) == 0;
+}
+
+/* Where a block's opening quotes begin: at the start, or behind a command word ("/edit """"). n_bytes where there are
+ * none. */
+static size_t block_start(const struct buffer *b) {
+    const char *text = buffer_text(b);
+    const char *quotes = strstr(text, "\"\"\"");
+    const bool is_first = quotes == text;
+    const bool is_argument = quotes && text[0] == '/' && quotes > text && quotes[-1] == ' ';
+    return is_first || is_argument ? (size_t)(quotes - text) : b->n_bytes;
+}
+
+cria_status cmd_line_read(cmd_line *l, const char *prompt, struct buffer *out, enum cmd_line_kind *ret_kind,
+                          struct cria_error *err) {
+    static const char more[] = "... ";
+    buffer_free(out);
+    *out = buffer_make(MAX_MESSAGE_BYTES);
+    enum cmd_line_kind kind = next_line(l, prompt, out);
+    const size_t start = block_start(out);
+    if (kind == CMD_LINE_TEXT && start < out->n_bytes) {
+        /* The block ends where a line ends with the quotes; they are taken out at both ends. */
+        while (kind == CMD_LINE_TEXT && !ends_with(out, start + 3, "\"\"\"")) {
+            buffer_append_char(out, '\n');
+            kind = next_line(l, more, out);
+        }
+        if (kind == CMD_LINE_TEXT) buffer_cut(out, out->n_bytes - 3);
+        const size_t skip = 3 + (out->n_bytes > start + 3 && out->data[start + 3] == '\n');
+        memmove(out->data + start, out->data + start + skip, out->n_bytes - start - skip);
+        buffer_cut(out, out->n_bytes - skip);
+        if (ends_with(out, start, "\n")) buffer_cut(out, out->n_bytes - 1);
+    } else {
+        while (kind == CMD_LINE_TEXT && ends_with(out, 0, "\\")) {
+            buffer_cut(out, out->n_bytes - 1);
+            buffer_append_char(out, '\n');
+            kind = next_line(l, more, out);
+        }
+    }
+    /* An end in the middle of a message ends the message first; the next read finds the end again. */
+    if (kind == CMD_LINE_END && out->n_bytes) kind = CMD_LINE_TEXT;
+    const cria_status status = buffer_status(out, "a message", err);
+    if (status == CRIA_OK) *ret_kind = kind;
+    return status;
+}
+
+void cmd_line_prefill(cmd_line *l, const char *text) {
+    if (l->edit) el_push(l->edit, text);
+}

@@ -1,0 +1,71 @@
+/* main.c: finds the subcommand, parses its options, runs it and says how it ended. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "cmd/cmd_io.h"
+
+static cmd_fn *const functions[CONF_COMMAND_COUNT] = {
+    [CONF_CHAT] = cmd_chat,
+    [CONF_GENERATE] = cmd_generate,
+    [CONF_PERPLEXITY] = cmd_perplexity,
+    [CONF_TOKENIZE] = cmd_tokenize,
+    [CONF_DETOKENIZE] = cmd_detokenize,
+    [CONF_TEMPLATE] = cmd_template,
+    [CONF_PULL] = cmd_pull,
+    [CONF_LIST] = cmd_list,
+    [CONF_RM] = cmd_rm,
+    [CONF_INSPECT] = cmd_inspect,
+    [CONF_BENCH] = cmd_bench,
+    [CONF_DOCTOR] = cmd_doctor,
+    [CONF_COMPLETION] = cmd_completion,
+    [CONF_OPTIONS] = cmd_options,
+    [CONF_VERSION] = cmd_version,
+};
+
+/* The page of one command, or of the program for NONE. */
+static cria_status show_help(enum conf_command command, struct cria_error *err) {
+    struct buffer page = buffer_make(1 << 20);
+    if (command) conf_help_command(&page, command);
+    else conf_help_program(&page, CMD_VERSION);
+    const cria_status status = cmd_write_buffer(&page, err);
+    buffer_free(&page);
+    return status;
+}
+
+static cria_status run_command(enum conf_command command, int argc, const char *const *argv, struct cria_error *err) {
+    struct conf c = {0};
+    cria_status status = conf_parse(&c, command, argc, argv, err);
+    if (status != CRIA_OK) return status;
+    if (conf_flag(&c, CONF_QUIET)) log_set_level(LOG_ERROR);
+    status = conf_flag(&c, CONF_HELP) ? show_help(command, err) : functions[command](&c, err);
+    conf_deinit(&c);
+    return status;
+}
+
+static cria_status run(int argc, const char *const *argv, struct cria_error *err) {
+    if (argc < 2) return ERROR_SET(err, CRIA_USAGE, "which command? cria --help lists them");
+    const char *word = argv[1];
+    const bool is_help = strcmp(word, "help") == 0;
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || (is_help && argc == 2))
+        return show_help(CONF_COMMAND_NONE, err);
+    if (strcmp(word, "--version") == 0) return run_command(CONF_VERSION, 0, argv, err);
+    if (is_help) word = argv[2];
+    const enum conf_command command = conf_find_command(word);
+    if (!command) return conf_unknown_command(word, err);
+    return is_help ? show_help(command, err) : run_command(command, argc - 2, argv + 2, err);
+}
+
+int main(int argc, char **argv) {
+    /* A reader that went away is an error of the write, with a message, and not a silent death. */
+    signal(SIGPIPE, SIG_IGN);
+    struct cria_error error = {0};
+    cria_status status = run(argc, (const char *const *)argv, &error);
+    if (status == CRIA_OK) status = cmd_flush(&error);
+    if (status == CRIA_OK) return 0;
+    fflush(stdout); /* what was written before the error stands in front of it */
+    fprintf(stderr, "cria: %s\n", *error.text ? error.text : cria_status_text(status));
+    return status == CRIA_USAGE ? 2 : 1;
+}
