@@ -224,7 +224,11 @@ static void check_overall(void **state) {
     X("gqa2-long-bf16")        \
     X("wide-bf16")             \
     X("one-head-odd-f32")      \
-    X("gqa8-bf16")
+    X("gqa8-bf16")             \
+    X("q4_0-tied.gguf")        \
+    X("q4_1.gguf")             \
+    X("q8_0-llama3.gguf")      \
+    X("f16-bf16-f32.gguf")
 
 int main(void) {
 #define MODEL_TESTS(name) \

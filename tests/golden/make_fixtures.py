@@ -5,14 +5,16 @@
     python3 make_fixtures.py NAME...    some of them
 
 models/NAME/         a Hugging Face directory: config.json, *.safetensors (seeded random weights)
+models/NAME.gguf     the same as one file, quantised
 expected/NAME.json   prompt, checked positions, arg max of every prompt position, 200 greedy tokens
 expected/NAME.f32    three blocks of little-endian f32, [positions][V] each: logits with the weights as they are stored
                      (what compute f32 must give); logits with the matrices rounded to bf16 (the centre for compute
                      bf16); the standard deviation of each of the latter under bf16 rounding, see bf16_sigma()
 
-Run with Python 3.11, torch 2.15.0 (CPU, one thread), transformers 5.23.0, safetensors 0.8.0, numpy 2.4.6. The expected
-files come from LlamaForCausalLM in fp32 with eager attention. A second forward in this file, written from the equations
-in float64, must agree with it before anything is written; the same forward gives the bounds for compute bf16.
+Run with Python 3.11, torch 2.15.0 (CPU, one thread), transformers 5.23.0, safetensors 0.8.0, gguf 0.19.0, numpy 2.4.6.
+The expected files come from LlamaForCausalLM in fp32 with eager attention. A second forward in this file, written from
+the equations in float64, must agree with it before anything is written; the same forward gives the bounds for compute
+bf16.
 """
 import json
 import os
@@ -23,6 +25,8 @@ import numpy as np
 import torch
 import transformers
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+
+import gguf_reference
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 N_GREEDY = 200
@@ -67,6 +71,11 @@ MODELS = {
     "one-head-odd-f32": shape(33, 1, 1, 34, 31, 37, 3, 70, "float32", 18),
     # eight query heads for each key/value head, heads of four
     "gqa8-bf16": shape(64, 16, 2, 4, 72, 131, 2, 80, "bfloat16", 19),
+    # GGUF: block formats, mixed as published files mix them; one with Llama 3.1 scaling as a tensor of divisors
+    "q4_0-tied.gguf": shape(64, 4, 2, 16, 96, 131, 2, 90, "Q4_0", 20, tied=True, embedding="Q8_0"),
+    "q4_1.gguf": shape(64, 4, 1, 16, 96, 131, 2, 90, "Q4_1", 21, embedding="F16", head="Q8_0"),
+    "q8_0-llama3.gguf": shape(64, 4, 4, 16, 96, 131, 2, 150, "Q8_0", 22, embedding="Q4_0", rope=LLAMA3),
+    "f16-bf16-f32.gguf": shape(60, 6, 3, 10, 93, 131, 2, 90, "F16", 23, embedding="F32", head="BF16"),
 }
 
 
@@ -79,7 +88,6 @@ def make_model(m, seed):
         eos_token_id=2, attn_implementation="eager")
     model = LlamaForCausalLM(config).eval()
     generator = torch.Generator().manual_seed(seed)
-    dtype = getattr(torch, m["dtype"])
     with torch.no_grad():
         for name, p in model.named_parameters():
             values = torch.randn(p.shape, generator=generator, dtype=torch.float64)
@@ -89,8 +97,21 @@ def make_model(m, seed):
                 values *= 0.25 if m["tied"] else 0.6
             else:
                 values *= (1.0 if "lm_head" in name else 1.5) / p.shape[1] ** 0.5
-            p.copy_(values.to(dtype).to(torch.float32))
+            p.copy_(round_stored(values, m, name))
     return model
+
+
+def gguf_type(m, name):
+    if "embed_tokens" in name:
+        return m["embedding"]
+    return m.get("head", m["dtype"]) if "lm_head" in name else m["dtype"]
+
+
+def round_stored(values, m, name):
+    """The nearest values that the model's files can hold, as fp32."""
+    if "embedding" not in m:
+        return values.to(getattr(torch, m["dtype"])).to(torch.float32)
+    return gguf_reference.round_to(values, gguf_type(m, name)) if values.ndim == 2 else values.to(torch.float32)
 
 
 def weights_of(model, bf16_matrices):
@@ -191,7 +212,20 @@ def find_model(name, m):
     raise SystemExit(f"{name}: no seed gives an answer without near ties")
 
 
+def save_gguf(model, m, path):
+    divisors = None
+    if m["rope"] == LLAMA3:
+        plain = 1.0 / m["rope"]["rope_theta"] ** (torch.arange(0, m["S"], 2, dtype=torch.float64) / m["S"])
+        divisors = plain / model.model.rotary_emb.inv_freq.to(torch.float64)
+    gguf_reference.write_model(model, path, lambda name: gguf_type(m, name), divisors)
+    again = gguf_reference.read_model(path, m["rope"]).state_dict()
+    if not all(torch.equal(p, again[name]) for name, p in model.state_dict().items()):
+        raise SystemExit(f"{path}: what was written is not what is read")
+
+
 def save_model(model, m, path):
+    if path.endswith(".gguf"):
+        return save_gguf(model, m, path)
     shutil.rmtree(path, ignore_errors=True)
     model.to(getattr(torch, m["dtype"])).save_pretrained(path, max_shard_size=m.get("shard", "5GB"))
     generation = os.path.join(path, "generation_config.json")
@@ -210,13 +244,19 @@ def save_model(model, m, path):
             f.write("\n")
 
 
+def read_model(path, m):
+    if path.endswith(".gguf"):
+        return gguf_reference.read_model(path, m["rope"])
+    return LlamaForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
+
+
 def make(name, m):
     seed, model, prompt, answer, margin = find_model(name, m)
     path = os.path.join(FOLDER, "models", name)
     save_model(model, m, path)
 
     # What counts is what the library reads back from the files.
-    model = LlamaForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
+    model = read_model(path, m)
     frequencies = model.model.rotary_emb.inv_freq
     with torch.no_grad():
         logits = model(torch.tensor([prompt + answer])).logits[0]

@@ -9,10 +9,9 @@ smollm2/reference.bin   for each of the 500 positions, little-endian: f32 log-su
                         49,152 logits, 32 u16 ids of the largest logits and their 32 f32 logits, 16 u16 ids at random
                         and their 16 f32 logits: 296 bytes
 
-Run with Python 3.11, torch 2.15.0 (CPU), transformers 5.23.0, tokenizers 0.23.3, gguf 0.19.0, numpy 2.4.6. The model is
-built by hand from the tensors of the file: names mapped, q and k rows brought from pairs to halves, so that no other
-reader of GGUF is trusted. The ids of the text and of the chats come from the vocabulary and merges in the file, through
-the tokenizers library.
+Run with Python 3.11, torch 2.15.0 (CPU), transformers 5.23.0, tokenizers 0.23.3, gguf 0.19.0, numpy 2.4.6. The model
+comes from gguf_reference.py; the ids of the text and of the chats come from the vocabulary and merges in the file,
+through the tokenizers library.
 """
 import json
 import os
@@ -22,9 +21,10 @@ import numpy as np
 import torch
 import transformers
 from gguf import GGUFReader
-from gguf.quants import dequantize
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+from transformers import DynamicCache
+
+from gguf_reference import read_field, read_model
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "smollm2")
 N_TOKENS, N_TOP, N_RANDOM, N_GREEDY, EOS = 500, 32, 16, 48, 2
@@ -78,10 +78,6 @@ CHATS = [
 SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 
 
-def read_field(reader, key):
-    return reader.get_field(key).contents()
-
-
 def make_tokenizer(reader):
     tokens = read_field(reader, "tokenizer.ggml.tokens")
     types = read_field(reader, "tokenizer.ggml.token_type")
@@ -93,36 +89,6 @@ def make_tokenizer(reader):
     control = [token for token, kind in zip(tokens, types) if kind == 3]
     t.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
     return t
-
-
-def make_model(reader):
-    get = lambda key: read_field(reader, "llama." + key)
-    heads, kv_heads, width = get("attention.head_count"), get("attention.head_count_kv"), get("embedding_length")
-    config = LlamaConfig(
-        vocab_size=len(read_field(reader, "tokenizer.ggml.tokens")), hidden_size=width,
-        intermediate_size=get("feed_forward_length"),
-        num_hidden_layers=get("block_count"), num_attention_heads=heads, num_key_value_heads=kv_heads,
-        max_position_embeddings=get("context_length"), rms_norm_eps=get("attention.layer_norm_rms_epsilon"),
-        tie_word_embeddings=True, attn_implementation="eager",
-        rope_parameters={"rope_type": "default", "rope_theta": float(get("rope.freq_base"))})
-    names = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "attn_norm": "input_layernorm",
-             "ffn_norm": "post_attention_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-             "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj",
-             "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
-    state = {}
-    for tensor in reader.tensors:
-        values = torch.from_numpy(np.array(dequantize(tensor.data, tensor.tensor_type), dtype=np.float32))
-        parts = tensor.name.split(".")
-        name = parts[-2]
-        if name in ("attn_q", "attn_k"):
-            n = heads if name == "attn_q" else kv_heads
-            values = values.view(n, values.shape[0] // n // 2, 2, values.shape[1]).transpose(1, 2).reshape(values.shape)
-        prefix = f"model.layers.{parts[1]}." if parts[0] == "blk" else ""
-        state[prefix + names[name] + ".weight"] = values
-    state["lm_head.weight"] = state["model.embed_tokens.weight"]
-    model = LlamaForCausalLM(config).to(torch.float32).eval()
-    model.load_state_dict(state, strict=True)
-    return model
 
 
 def chat_ids(tokenizer, text):
@@ -159,8 +125,7 @@ def write_positions(logits, path):
 
 def main():
     transformers.logging.set_verbosity_error()
-    reader = GGUFReader(sys.argv[1])
-    tokenizer, model = make_tokenizer(reader), make_model(reader)
+    tokenizer, model = make_tokenizer(GGUFReader(sys.argv[1])), read_model(sys.argv[1])
     ids = tokenizer.encode(TEXT).ids
     if len(ids) < N_TOKENS:
         raise SystemExit(f"the text has {len(ids)} tokens, not {N_TOKENS}")
