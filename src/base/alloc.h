@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* n x size bytes, uninitialised; NULL where there is no memory or the product overflows. n = 0 gives a valid pointer. */
+/* n x size bytes, uninitialised; n = 0 gives a valid pointer. NULL without memory or where the product overflows. */
 void *alloc_array(size_t n, size_t size) __attribute__((malloc, alloc_size(1, 2)));
 /* The same, zeroed. */
 void *alloc_zeroed(size_t n, size_t size) __attribute__((malloc, alloc_size(1, 2)));

@@ -10,10 +10,10 @@
 #include "base/error.h"
 
 struct buffer {
-    char *data;        /* owned; NUL-terminated where not NULL */
-    size_t n_bytes;    /* without the NUL */
-    size_t capacity;   /* bytes allocated */
-    size_t max_bytes;  /* n_bytes never passes this */
+    char *data;         /* owned; NUL-terminated where not NULL */
+    size_t n_bytes;     /* without the NUL */
+    size_t capacity;    /* bytes allocated */
+    size_t max_bytes;   /* n_bytes never passes this */
     cria_status status; /* the first failure: NOMEM or LIMIT */
 };
 

@@ -42,6 +42,11 @@ static int terminal_columns(void) {
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+static void put(const char *text, size_t n) {
+    const ssize_t put_bytes = write(STDERR_FILENO, text, n);
+    (void)put_bytes; /* where the terminal is gone there is nobody to tell */
+}
+
 static void draw(const progress *p, uint64_t done, double seconds) {
     static const char bar_full[] = "##############################", bar_empty[] = "..............................";
     char line[512], count[32], rate[32];
@@ -57,8 +62,9 @@ static void draw(const progress *p, uint64_t done, double seconds) {
     } else {
         snprintf(line, sizeof line, "%s  %s  %s/s", p->title, count, rate);
     }
-    fprintf(stderr, "\r\033[K%.*s", terminal_columns() - 1, line);
-    fflush(stderr);
+    char cut[sizeof line + 8];
+    const int n = snprintf(cut, sizeof cut, "\r\033[K%.*s", terminal_columns() - 1, line);
+    if (n > 0) put(cut, (size_t)n);
 }
 
 void progress_update(progress *p, uint64_t done) {
@@ -71,8 +77,7 @@ void progress_update(progress *p, uint64_t done) {
 
 void progress_finish(progress **p) {
     if (!*p) return;
-    fputs("\r\033[K", stderr);
-    fflush(stderr);
+    put("\r\033[K", 4);
     alloc_free(*p);
     *p = NULL;
 }

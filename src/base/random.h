@@ -7,14 +7,7 @@
 
 #include <stdint.h>
 
-enum random_purpose {
-    RANDOM_NONE,
-    RANDOM_SAMPLING,
-    RANDOM_INIT,
-    RANDOM_SHUFFLE,
-    RANDOM_TEST,
-    RANDOM_PURPOSE_COUNT
-};
+enum random_purpose { RANDOM_NONE, RANDOM_SAMPLING, RANDOM_INIT, RANDOM_SHUFFLE, RANDOM_TEST, RANDOM_PURPOSE_COUNT };
 
 /* The raw function: 4 words for a 4-word counter and a 2-word key. */
 void random_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
