@@ -1,0 +1,32 @@
+/* cpu.h: the CPU back end's own state; for the files of device/cpu only. */
+#ifndef DEVICE_CPU_H
+#define DEVICE_CPU_H
+
+#include "device/cpu/team.h"
+#include "device/device_ops.h"
+
+struct cpu {
+    struct device base; /* first: a device * is a struct cpu * */
+    team *t;            /* owned */
+};
+
+static inline struct cpu *cpu_of(device *d) { return (struct cpu *)d; }
+
+/* Packs K floats of one row for products with m: each shard begins with a whole step. */
+static inline void cpu_pack_row(const struct device *d, const struct device_matrix *m, const float *values, uint8_t *out) {
+    const struct kernel_product *product = device_product(d, m->weights.dtype);
+    for (int s = 0; s < m->n_shards; s++)
+        product->pack_x(out + (size_t)m->shard_step[s] * product->x_step_bytes, values + m->shard_k[s],
+                        (int)(m->shard_k[s + 1] - m->shard_k[s]));
+}
+
+void cpu_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m);
+void cpu_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out, size_t out_stride);
+void cpu_linear(device *d, const struct device_linear *a);
+void cpu_gated(device *d, const struct device_gated *a);
+void cpu_norm(device *d, const struct device_norm *a);
+void cpu_rotate(device *d, const struct device_rotate *a);
+void cpu_attention(device *d, const struct device_attention *a);
+float cpu_logsumexp(device *d, const float *x, int64_t n);
+
+#endif

@@ -1,0 +1,233 @@
+/* cpu_attention.c: attention over the paged cache: key blocks ascending inside spans, spans merged in a tree.
+ *
+ * A piece of work is one KV head and a tile of a sequence's rows: all query heads of the group, token by token, so
+ * that keys and values are read once for them. Scores and weighted values are ordinary products whose matrices are the
+ * pages themselves. A row takes part in a block only if it sees a key of it: so its bits do not depend on which rows
+ * stand beside it. */
+#include <math.h>
+#include <string.h>
+
+#include "device/cpu/cpu.h"
+
+enum {
+    TILE_ROWS = 48, /* query rows at once: tokens x query heads of the group; one token may have more */
+    PAGES_IN_SPAN = ORDER_SPAN / ORDER_KEY_BLOCK,
+};
+
+struct shape {
+    int n_rep;       /* query heads of a group */
+    int n_tokens;    /* tokens in a tile */
+    int n_rows;      /* n_tokens * n_rep */
+    int n_levels;    /* of the span tree */
+    int o_stride;    /* S padded to whole panels */
+    size_t q_bytes, p_bytes; /* of one packed row: a query, and 32 weights */
+};
+
+static struct shape shape_of(const device *d, const struct device_kv *kv, int64_t n_heads, int64_t max_context) {
+    struct shape s = {.n_rep = (int)(n_heads / kv->n_kv_heads)};
+    s.n_tokens = s.n_rep >= TILE_ROWS ? 1 : TILE_ROWS / s.n_rep;
+    s.n_rows = s.n_tokens * s.n_rep;
+    s.n_levels = 1;
+    for (int64_t spans = (max_context + ORDER_SPAN - 1) / ORDER_SPAN; spans > 1; spans = (spans + 1) / 2) s.n_levels++;
+    s.o_stride = (int)((kv->head_size + KERNEL_PANEL - 1) / KERNEL_PANEL) * KERNEL_PANEL;
+    s.q_bytes = device_q_bytes(d, kv, 1);
+    s.p_bytes = device_step_bytes(d, kv->dtype);
+    return s;
+}
+
+/* The (m, l, o) of n_rows rows. */
+struct partial {
+    float *m, *l, *o;
+};
+
+/* One thread's scratch, carved from bytes. */
+struct workspace {
+    struct kernel_attention_row *rows;
+    float *scores;    /* n_rows x 32 */
+    uint8_t *weights; /* n_rows packed rows */
+    struct partial now, level[32]; /* the running span, and finished subtrees */
+};
+
+static size_t aligned(size_t n) { return (n + 63) / 64 * 64; }
+
+static size_t partial_bytes(const struct shape *s) {
+    return aligned((size_t)s->n_rows * sizeof(float)) * 2 + aligned((size_t)s->n_rows * (size_t)s->o_stride * sizeof(float));
+}
+
+static size_t workspace_bytes(const struct shape *s) {
+    return aligned((size_t)s->n_rows * sizeof(struct kernel_attention_row)) + aligned((size_t)s->n_rows * ORDER_KEY_BLOCK * sizeof(float)) +
+           aligned((size_t)s->n_rows * s->p_bytes) + partial_bytes(s) * (size_t)(s->n_levels + 1);
+}
+
+static struct partial carve_partial(const struct shape *s, uint8_t **at) {
+    struct partial p;
+    p.m = (float *)*at;
+    p.l = (float *)(*at + aligned((size_t)s->n_rows * sizeof(float)));
+    p.o = (float *)(*at + 2 * aligned((size_t)s->n_rows * sizeof(float)));
+    *at += partial_bytes(s);
+    return p;
+}
+
+static struct workspace carve(const struct shape *s, uint8_t *at) {
+    struct workspace w;
+    w.rows = (struct kernel_attention_row *)at;
+    at += aligned((size_t)s->n_rows * sizeof(struct kernel_attention_row));
+    w.scores = (float *)at;
+    at += aligned((size_t)s->n_rows * ORDER_KEY_BLOCK * sizeof(float));
+    w.weights = at;
+    at += aligned((size_t)s->n_rows * s->p_bytes);
+    w.now = carve_partial(s, &at);
+    for (int i = 0; i < s->n_levels; i++) w.level[i] = carve_partial(s, &at);
+    return w;
+}
+
+struct attention_work {
+    const device *d;
+    const struct device_attention *a;
+    struct shape s;
+    float *out;         /* n_rows x H * S */
+    uint8_t *workspaces;
+    size_t workspace_bytes;
+    float scale;
+};
+
+/* A tile: tokens token_0 .. of a run, for one KV head. */
+struct tile {
+    const struct device_run *run;
+    int64_t kv_head;
+    int token_0, n_tokens;
+    int64_t position_0; /* of its first token */
+};
+
+/* One block of keys for the rows from first_row on. */
+static void attend_block(const struct attention_work *w, const struct workspace *ws, const struct tile *t, int64_t page, int first_row) {
+    const struct shape *s = &w->s;
+    const struct device_kv *kv = w->a->kv;
+    const struct kernel_product *product = device_product(w->d, kv->dtype);
+    const size_t tile_bytes = kernel_panel_step_bytes(kv->dtype);
+    const int n_steps = (int)((kv->head_size + ORDER_STEP - 1) / ORDER_STEP), n_rows = t->n_tokens * s->n_rep;
+    const uint8_t *head = w->a->cache + (size_t)t->run->pages[page] * w->a->page_stride + (size_t)t->kv_head * kv->head_bytes;
+    const size_t q_row = ((size_t)t->kv_head * (size_t)w->a->n_rows + (size_t)(t->run->row_0 + t->token_0)) * (size_t)s->n_rep;
+    float *scores = ws->scores + (size_t)first_row * ORDER_KEY_BLOCK, *o = ws->now.o + (size_t)first_row * (size_t)s->o_stride;
+    product->run(scores, ORDER_KEY_BLOCK, w->a->q.data + (q_row + (size_t)first_row) * s->q_bytes, s->q_bytes, head,
+                 (size_t)n_steps * tile_bytes, n_rows - first_row, ORDER_KEY_BLOCK / KERNEL_PANEL, n_steps, false);
+    for (int r = first_row; r < n_rows; r++) {
+        const int64_t visible = t->position_0 + r / s->n_rep - page * ORDER_KEY_BLOCK + 1;
+        float *row_scores = ws->scores + (size_t)r * ORDER_KEY_BLOCK;
+        w->d->table.attention(&ws->rows[r], row_scores, visible < ORDER_KEY_BLOCK ? (int)visible : ORDER_KEY_BLOCK, w->scale,
+                              kv->dtype == DTYPE_BF16, ws->now.o + (size_t)r * (size_t)s->o_stride, s->o_stride);
+        product->pack_x(ws->weights + (size_t)r * s->p_bytes, row_scores, ORDER_KEY_BLOCK);
+    }
+    product->run(o, (size_t)s->o_stride, ws->weights + (size_t)first_row * s->p_bytes, s->p_bytes, head + kv->value_offset, tile_bytes,
+                 n_rows - first_row, s->o_stride / KERNEL_PANEL, 1, true);
+}
+
+/* First row of the tile that sees a key at or after position `key`. */
+static int first_row_seeing(const struct attention_work *w, const struct tile *t, int64_t key) {
+    return key <= t->position_0 ? 0 : (int)(key - t->position_0) * w->s.n_rep;
+}
+
+static void merge_rows(const struct attention_work *w, const struct partial *left, const struct partial *right, int row) {
+    const size_t at = (size_t)row * (size_t)w->s.o_stride;
+    w->d->table.merge(&left->m[row], &left->l[row], left->o + at, right->m[row], right->l[row], right->o + at, w->s.o_stride);
+}
+
+static void copy_row(const struct attention_work *w, const struct partial *to, const struct partial *from, int row) {
+    const size_t at = (size_t)row * (size_t)w->s.o_stride;
+    to->m[row] = from->m[row];
+    to->l[row] = from->l[row];
+    memcpy(to->o + at, from->o + at, (size_t)w->s.o_stride * sizeof(float));
+}
+
+/* Puts the finished span number `span` of a row into its tree, like a carry in a binary counter. */
+static void push_span(const struct attention_work *w, struct workspace *ws, int64_t span, int row) {
+    const struct partial *node = &ws->now;
+    int level = 0;
+    for (; span & 1; span >>= 1, level++) {
+        merge_rows(w, &ws->level[level], node, row);
+        node = &ws->level[level];
+    }
+    copy_row(w, &ws->level[level], node, row);
+}
+
+/* The whole row: subtrees of n_spans from the smallest (the last spans) to the largest. */
+static const struct partial *finish_tree(const struct attention_work *w, struct workspace *ws, int64_t n_spans, int row) {
+    const struct partial *right = NULL;
+    for (int level = 0; n_spans; n_spans >>= 1, level++) {
+        if (!(n_spans & 1)) continue;
+        if (right) merge_rows(w, &ws->level[level], right, row);
+        right = &ws->level[level];
+    }
+    return right;
+}
+
+static void attend_span(const struct attention_work *w, struct workspace *ws, const struct tile *t, int64_t span, int64_t last) {
+    const int n_rows = t->n_tokens * w->s.n_rep, first = first_row_seeing(w, t, span * ORDER_SPAN);
+    for (int r = first; r < n_rows; r++) {
+        ws->rows[r] = (struct kernel_attention_row){.m = -INFINITY};
+        memset(ws->now.o + (size_t)r * (size_t)w->s.o_stride, 0, (size_t)w->s.o_stride * sizeof(float));
+    }
+    for (int64_t page = span * PAGES_IN_SPAN; page < (span + 1) * PAGES_IN_SPAN && page * ORDER_KEY_BLOCK <= last; page++)
+        attend_block(w, ws, t, page, first_row_seeing(w, t, page * ORDER_KEY_BLOCK));
+    for (int r = first; r < n_rows; r++) {
+        ws->now.m[r] = ws->rows[r].m;
+        ws->now.l[r] = w->d->table.lanes(ws->rows[r].l);
+        push_span(w, ws, span, r);
+    }
+}
+
+static void attend_tile(const struct attention_work *w, const struct tile *t, int i_thread) {
+    struct workspace ws = carve(&w->s, w->workspaces + (size_t)i_thread * w->workspace_bytes);
+    const int64_t last = t->position_0 + t->n_tokens - 1, size = w->a->kv->head_size;
+    for (int64_t span = 0; span * ORDER_SPAN <= last; span++) attend_span(w, &ws, t, span, last);
+    for (int r = 0; r < t->n_tokens * w->s.n_rep; r++) {
+        const int64_t position = t->position_0 + r / w->s.n_rep, head = t->kv_head * w->s.n_rep + r % w->s.n_rep;
+        const struct partial *p = finish_tree(w, &ws, position / ORDER_SPAN + 1, r);
+        float *out = w->out + ((size_t)(t->run->row_0 + t->token_0 + r / w->s.n_rep) * (size_t)w->a->n_heads + (size_t)head) * (size_t)size;
+        w->d->table.scale(out, p->o + (size_t)r * (size_t)w->s.o_stride, 1.0f / p->l[r], (int)size);
+    }
+}
+
+static int64_t tiles_of_run(const struct attention_work *w, const struct device_run *run) {
+    return (run->n_rows + w->s.n_tokens - 1) / w->s.n_tokens;
+}
+
+/* Items: for each run its tiles, for each tile its KV heads; late tiles see more keys, so they come first. */
+static void attend_items(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct attention_work *w = arg;
+    const int64_t n_kv = w->a->kv->n_kv_heads;
+    for (int64_t item = begin; item < end; item++) {
+        const struct device_run *run = w->a->runs;
+        int64_t i = item / n_kv;
+        while (i >= tiles_of_run(w, run)) i -= tiles_of_run(w, run++);
+        const int token_0 = (int)(tiles_of_run(w, run) - 1 - i) * w->s.n_tokens;
+        const int left = run->n_rows - token_0;
+        const struct tile t = {run, item % n_kv, token_0, left < w->s.n_tokens ? left : w->s.n_tokens, run->position_0 + token_0};
+        attend_tile(w, &t, i_thread);
+    }
+}
+
+static void pack_rows(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct attention_work *w = arg;
+    (void)i_thread;
+    for (int64_t row = begin; row < end; row++)
+        cpu_pack_row(w->d, w->a->m, w->out + (size_t)row * (size_t)(w->a->n_heads * w->a->kv->head_size),
+                     w->a->out.data + (size_t)row * w->a->out.stride);
+}
+
+size_t device_attention_bytes(const device *d, const struct device_kv *kv, int64_t n_heads, int64_t max_context) {
+    const struct shape s = shape_of(d, kv, n_heads, max_context);
+    return aligned(workspace_bytes(&s)) * (size_t)d->n_threads;
+}
+
+void cpu_attention(device *d, const struct device_attention *a) {
+    struct attention_work w = {.d = d, .a = a, .s = shape_of(d, a->kv, a->n_heads, a->max_context)};
+    w.workspace_bytes = aligned(workspace_bytes(&w.s));
+    w.workspaces = a->scratch;
+    w.out = a->rows;
+    w.scale = 1.0f / sqrtf((float)a->kv->head_size);
+    int64_t n_items = 0;
+    for (int i = 0; i < a->n_runs; i++) n_items += tiles_of_run(&w, &a->runs[i]) * a->kv->n_kv_heads;
+    team_for(cpu_of(d)->t, n_items, 1, attend_items, &w);
+    team_for(cpu_of(d)->t, a->n_rows, 8, pack_rows, &w);
+}

@@ -1,0 +1,240 @@
+/* cpu_product.c: the products: packing weights, and the loops that share them out.
+ *
+ * A piece of work is a unit (two panels, 32 outputs) and a block of rows. Quantised panels are unpacked once for the
+ * block, or, with a single row, multiplied as they are. Each shard of K is a chain of its own; the chains are added in
+ * a tree before anything else happens to the result (kernel/order.h). */
+#include "device/cpu/cpu.h"
+#include "device/product_scratch.h"
+
+enum { ROW_BLOCK = 240 };
+
+/* The scratch of one thread. */
+static uint8_t *tiles_of(const device *d, int i_thread) { return d->scratch + (size_t)i_thread * d->scratch_bytes; }
+static float *results_of(const device *d, int i_thread) {
+    return (float *)(tiles_of(d, i_thread) + d->scratch_bytes - product_results_bytes());
+}
+
+/* ---- packing ---- */
+
+struct packing {
+    const device *d;
+    const struct device_matrix_source *source;
+    struct device_matrix *m;
+};
+
+/* The stored row that becomes output n: heads of interleaved pairs go back to halves. */
+static int64_t stored_row(const struct device_matrix_source *source, int64_t n) {
+    const int64_t size = source->interleaved_heads;
+    if (size == 0) return n;
+    const int64_t i = n % size, half = size / 2;
+    return n - i + 2 * (i % half) + i / half;
+}
+
+static void pack_panel(const struct packing *p, int64_t panel) {
+    const struct device_matrix *m = p->m;
+    const struct dtype_info *stored = dtype_info(p->source->stored);
+    const size_t row_bytes = dtype_bytes(p->source->stored, (size_t)m->n_columns);
+    const size_t step_bytes = kernel_panel_step_bytes(m->weights.dtype);
+    uint8_t *out = (uint8_t *)m->weights.data + (size_t)panel * m->weights.panel_bytes;
+    for (int s = 0; s < m->n_shards; s++)
+        for (int step = m->shard_step[s]; step < m->shard_step[s + 1]; step++) {
+            const int64_t k = m->shard_k[s] + (int64_t)(step - m->shard_step[s]) * ORDER_STEP;
+            const int64_t left = m->shard_k[s + 1] - k;
+            const void *rows[KERNEL_PANEL];
+            for (int n = 0; n < KERNEL_PANEL; n++) {
+                const int64_t row = panel * KERNEL_PANEL + n;
+                rows[n] = row >= m->n_rows ? NULL
+                                           : p->source->data + (size_t)stored_row(p->source, row) * row_bytes +
+                                                 (size_t)k / stored->block_elements * stored->block_bytes;
+            }
+            kernel_pack_panel_step(&p->d->table, out + (size_t)step * step_bytes, m->weights.dtype, p->source->stored, rows,
+                                   left < ORDER_STEP ? (int)left : ORDER_STEP);
+        }
+}
+
+static void pack_panels(void *arg, int64_t begin, int64_t end, int i_thread) {
+    (void)i_thread;
+    for (int64_t panel = begin; panel < end; panel++) pack_panel(arg, panel);
+}
+
+void cpu_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m) {
+    struct packing p = {d, source, m};
+    team_for(cpu_of(d)->t, (m->n_rows + KERNEL_PANEL - 1) / KERNEL_PANEL, 4, pack_panels, &p);
+}
+
+/* ---- embedding ---- */
+
+struct embedding {
+    const device *d;
+    const struct device_matrix *m;
+    const int32_t *ids;
+    float *out;
+    size_t out_stride;
+};
+
+static void embed_row(const struct embedding *e, int64_t i, uint8_t *tiles) {
+    const struct device_matrix *m = e->m;
+    const int lane = e->ids[i] % KERNEL_PANEL;
+    const uint8_t *panel = m->weights.data + (size_t)(e->ids[i] / KERNEL_PANEL) * m->weights.panel_bytes;
+    kernel_unpack_fn *unpack = e->d->table.unpack[m->weights.dtype];
+    if (unpack) {
+        unpack(tiles, panel, m->weights.n_steps);
+        panel = tiles;
+    }
+    float *out = e->out + (size_t)i * e->out_stride;
+    for (int64_t k = 0; k < m->n_columns; k++) {
+        const size_t at = (size_t)(k / ORDER_STEP) * (KERNEL_PANEL * ORDER_STEP);
+        const int in_step = (int)(k % ORDER_STEP);
+        out[k] = m->weights.dtype == DTYPE_F32
+                     ? ((const float *)panel)[at + (size_t)in_step * KERNEL_PANEL + (size_t)lane]
+                     : dtype_f32_from_bf16(((const uint16_t *)panel)[at + e->d->table.tile_offset[lane][in_step]]);
+    }
+}
+
+static void embed_rows(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct embedding *e = arg;
+    for (int64_t i = begin; i < end; i++) embed_row(e, i, tiles_of(e->d, i_thread));
+}
+
+void cpu_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out, size_t out_stride) {
+    CRIA_ASSERT(m->n_shards == 1);
+    struct embedding e = {d, m, ids, out, out_stride};
+    team_for(cpu_of(d)->t, n_rows, 8, embed_rows, &e);
+}
+
+/* ---- products ---- */
+
+/* The two panels of a unit, ready for a block of rows. */
+struct unit {
+    const struct device_matrix *m;
+    const uint8_t *data;   /* the first panel, tiles or quantised */
+    size_t panel_bytes, step_bytes;
+    bool is_quantised;
+};
+
+static struct unit prepare(const device *d, const struct device_matrix *m, int64_t i_unit, int n_rows, uint8_t *tiles) {
+    const uint8_t *data = m->weights.data + (size_t)i_unit * 2 * m->weights.panel_bytes;
+    const enum dtype dtype = m->weights.dtype;
+    kernel_unpack_fn *unpack = d->table.unpack[dtype];
+    if (!unpack || (n_rows == 1 && d->table.vector[dtype]))
+        return (struct unit){m, data, m->weights.panel_bytes, kernel_panel_step_bytes(dtype), unpack != NULL};
+    const size_t panel_bytes = (size_t)m->weights.n_steps * 1024;
+    unpack(tiles, data, m->weights.n_steps);
+    unpack(tiles + panel_bytes, data + m->weights.panel_bytes, m->weights.n_steps);
+    return (struct unit){m, tiles, panel_bytes, 1024, false};
+}
+
+/* c[PRODUCT_ROWS][PRODUCT_UNIT] = rows of x times the unit; n_rows <= PRODUCT_ROWS; c has room for every shard. */
+static void multiply(const device *d, const struct unit *u, const uint8_t *x, size_t x_stride, int n_rows, float *c) {
+    const struct device_matrix *m = u->m;
+    const struct kernel_product *product = device_product(d, m->weights.dtype);
+    const size_t shard_floats = (size_t)PRODUCT_ROWS * PRODUCT_UNIT;
+    for (int s = 0; s < m->n_shards; s++) {
+        const int n_steps = m->shard_step[s + 1] - m->shard_step[s];
+        const uint8_t *w = u->data + (size_t)m->shard_step[s] * u->step_bytes;
+        const uint8_t *x_shard = x + (size_t)m->shard_step[s] * product->x_step_bytes;
+        float *out = c + (size_t)s * shard_floats;
+        if (u->is_quantised)
+            d->table.vector[m->weights.dtype](out, x_shard, w, u->panel_bytes, 2, n_steps, false);
+        else
+            product->run(out, PRODUCT_UNIT, x_shard, x_stride, w, u->panel_bytes, n_rows, 2, n_steps, false);
+    }
+    for (int width = 1; width < m->n_shards; width *= 2)
+        for (int s = 0; s + width < m->n_shards; s += 2 * width)
+            d->table.add(c + (size_t)s * shard_floats, c + (size_t)(s + width) * shard_floats, n_rows * PRODUCT_UNIT);
+}
+
+static int64_t units_of(const struct device_matrix *m) { return (m->n_rows + PRODUCT_UNIT - 1) / PRODUCT_UNIT; }
+
+struct linear_work {
+    const device *d;
+    const struct device_linear *a;
+    int64_t n_units[DEVICE_MAX_PARTS], n_row_blocks;
+};
+
+static void store_rows(const struct linear_work *w, int part, int64_t i_unit, const float *c, int row, int n_rows) {
+    const struct device_linear *a = w->a;
+    const int64_t n_0 = i_unit * PRODUCT_UNIT, left = a->m[part]->n_rows - n_0;
+    const int n = left < PRODUCT_UNIT ? (int)left : PRODUCT_UNIT;
+    for (int i = 0; i < n_rows; i++) {
+        float *y = a->y + (size_t)(row + i) * a->y_stride + a->y_offset[part] + n_0;
+        const float *from = c + (size_t)i * PRODUCT_UNIT;
+        if (a->add)
+            w->d->table.add(y, from, n);
+        else
+            __builtin_memcpy(y, from, (size_t)n * sizeof(float));
+    }
+}
+
+static void linear_piece(const struct linear_work *w, int64_t item, int i_thread) {
+    const struct device_linear *a = w->a;
+    const int64_t block = item % w->n_row_blocks;
+    int64_t i_unit = item / w->n_row_blocks;
+    int part = 0;
+    while (i_unit >= w->n_units[part]) i_unit -= w->n_units[part++];
+    const int row_0 = (int)(block * ROW_BLOCK), row_end = row_0 + ROW_BLOCK < a->n_rows ? row_0 + ROW_BLOCK : a->n_rows;
+    const struct unit u = prepare(w->d, a->m[part], i_unit, a->n_rows, tiles_of(w->d, i_thread));
+    float *c = results_of(w->d, i_thread);
+    for (int row = row_0; row < row_end; row += PRODUCT_ROWS) {
+        const int n = row_end - row < PRODUCT_ROWS ? row_end - row : PRODUCT_ROWS;
+        multiply(w->d, &u, a->x.data + (size_t)row * a->x.stride, a->x.stride, n, c);
+        store_rows(w, part, i_unit, c, row, n);
+    }
+}
+
+static void linear_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
+    for (int64_t item = begin; item < end; item++) linear_piece(arg, item, i_thread);
+}
+
+/* Pieces small enough that a slow thread holds up little, large enough that taking them costs nothing. */
+static int64_t grain_of(const device *d, int64_t n_items) {
+    const int64_t grain = n_items / (8 * d->n_threads);
+    return grain < 1 ? 1 : grain > 64 ? 64 : grain;
+}
+
+void cpu_linear(device *d, const struct device_linear *a) {
+    struct linear_work w = {.d = d, .a = a, .n_row_blocks = (a->n_rows + ROW_BLOCK - 1) / ROW_BLOCK};
+    int64_t n = 0;
+    for (int part = 0; part < a->n_parts; part++) n += w.n_units[part] = units_of(a->m[part]);
+    n *= w.n_row_blocks;
+    team_for(cpu_of(d)->t, n, grain_of(d, n), linear_pieces, &w);
+}
+
+struct gated_work {
+    const device *d;
+    const struct device_gated *a;
+    int64_t n_row_blocks;
+};
+
+static void gated_piece(const struct gated_work *w, int64_t item, int i_thread) {
+    const struct device_gated *a = w->a;
+    const int64_t block = item % w->n_row_blocks, i_unit = item / w->n_row_blocks;
+    const int row_0 = (int)(block * ROW_BLOCK), row_end = row_0 + ROW_BLOCK < a->n_rows ? row_0 + ROW_BLOCK : a->n_rows;
+    uint8_t *tiles = tiles_of(w->d, i_thread);
+    const struct unit gate = prepare(w->d, a->gate, i_unit, a->n_rows, tiles);
+    const struct unit up = prepare(w->d, a->up, i_unit, a->n_rows, tiles + (size_t)a->gate->weights.n_steps * 2048);
+    const struct kernel_product *next = device_product(w->d, a->down->weights.dtype);
+    const int64_t left = a->gate->n_rows - i_unit * PRODUCT_UNIT;
+    const int n_out = left < PRODUCT_UNIT ? (int)left : PRODUCT_UNIT;
+    float *g = results_of(w->d, i_thread), *h = g + (size_t)PRODUCT_ROWS * PRODUCT_UNIT;
+    for (int row = row_0; row < row_end; row += PRODUCT_ROWS) {
+        const int n = row_end - row < PRODUCT_ROWS ? row_end - row : PRODUCT_ROWS;
+        const uint8_t *x = a->x.data + (size_t)row * a->x.stride;
+        multiply(w->d, &gate, x, a->x.stride, n, g);
+        multiply(w->d, &up, x, a->x.stride, n, h);
+        w->d->table.gate(g, g, h, n * PRODUCT_UNIT);
+        for (int i = 0; i < n; i++)
+            next->pack_x(a->out.data + (size_t)(row + i) * a->out.stride + (size_t)i_unit * next->x_step_bytes,
+                         g + (size_t)i * PRODUCT_UNIT, n_out);
+    }
+}
+
+static void gated_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
+    for (int64_t item = begin; item < end; item++) gated_piece(arg, item, i_thread);
+}
+
+void cpu_gated(device *d, const struct device_gated *a) {
+    struct gated_work w = {d, a, (a->n_rows + ROW_BLOCK - 1) / ROW_BLOCK};
+    const int64_t n = units_of(a->gate) * w.n_row_blocks;
+    team_for(cpu_of(d)->t, n, grain_of(d, n), gated_pieces, &w);
+}

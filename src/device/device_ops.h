@@ -1,0 +1,38 @@
+/* device_ops.h: what a back end gives: the table behind device.h. For the files of device/ only. */
+#ifndef DEVICE_OPS_H
+#define DEVICE_OPS_H
+
+#include "device/device.h"
+
+struct device_ops {
+    void (*destroy)(device *d);
+    void (*matrix_pack)(device *d, const struct device_matrix_source *source, struct device_matrix *m);
+    void (*embed)(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out, size_t out_stride);
+    void (*norm)(device *d, const struct device_norm *a);
+    void (*linear)(device *d, const struct device_linear *a);
+    void (*gated)(device *d, const struct device_gated *a);
+    void (*rotate)(device *d, const struct device_rotate *a);
+    void (*attention)(device *d, const struct device_attention *a);
+    float (*logsumexp)(device *d, const float *x, int64_t n);
+};
+
+/* A back end's own struct begins with this one. */
+struct device {
+    const struct device_ops *ops;
+    char name[32];
+    struct kernel_table table;
+    int n_threads;
+    uint8_t *scratch;        /* borrowed */
+    size_t scratch_bytes;    /* of one thread */
+    unsigned float_state;    /* the caller's, between begin and end */
+};
+
+/* Packed rows: bytes of a step for this matrix's products. */
+static inline size_t device_step_bytes(const device *d, enum dtype weights) {
+    return weights == DTYPE_F32 ? d->table.f32.x_step_bytes : d->table.bf16.x_step_bytes;
+}
+static inline const struct kernel_product *device_product(const device *d, enum dtype weights) {
+    return weights == DTYPE_F32 ? &d->table.f32 : &d->table.bf16;
+}
+
+#endif

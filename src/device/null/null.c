@@ -1,0 +1,92 @@
+/* null.c: the device that computes nothing: it counts what a real one would do. Planner and tests compare its counts
+ * with the formulas of arch/. Results are left as they were. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "device/device_ops.h"
+
+struct null_device {
+    struct device base; /* first */
+    struct device_counts counts;
+};
+
+static void null_destroy(device *d) { alloc_free(d); }
+
+static void null_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m) {
+    (void)d;
+    (void)source;
+    (void)m;
+}
+
+static void null_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out, size_t out_stride) {
+    (void)d;
+    (void)ids;
+    for (int i = 0; i < n_rows; i++) memset(out + (size_t)i * out_stride, 0, (size_t)m->n_columns * sizeof(float));
+}
+
+static void null_norm(device *d, const struct device_norm *a) {
+    (void)d;
+    (void)a;
+}
+
+static void count_product(device *d, const struct device_matrix *m, int n_rows) {
+    struct device_counts *counts = &((struct null_device *)d)->counts;
+    counts->flops += 2.0 * (double)m->n_rows * (double)m->n_columns * n_rows;
+    counts->weight_bytes += (double)m->n_bytes;
+}
+
+static void null_linear(device *d, const struct device_linear *a) {
+    for (int i = 0; i < a->n_parts; i++) count_product(d, a->m[i], a->n_rows);
+}
+
+static void null_gated(device *d, const struct device_gated *a) {
+    count_product(d, a->gate, a->n_rows);
+    count_product(d, a->up, a->n_rows);
+}
+
+static void null_rotate(device *d, const struct device_rotate *a) {
+    (void)d;
+    (void)a;
+}
+
+/* Scores and weighted values: each row sees the keys up to its own. */
+static void null_attention(device *d, const struct device_attention *a) {
+    struct device_counts *counts = &((struct null_device *)d)->counts;
+    for (int i = 0; i < a->n_runs; i++)
+        for (int r = 0; r < a->runs[i].n_rows; r++)
+            counts->flops += 4.0 * (double)(a->runs[i].position_0 + r + 1) * (double)(a->n_heads * a->kv->head_size);
+}
+
+static float null_logsumexp(device *d, const float *x, int64_t n) {
+    (void)d;
+    (void)x;
+    (void)n;
+    return 0.0f;
+}
+
+static const struct device_ops null_ops = {
+    .destroy = null_destroy,
+    .matrix_pack = null_matrix_pack,
+    .embed = null_embed,
+    .norm = null_norm,
+    .linear = null_linear,
+    .gated = null_gated,
+    .rotate = null_rotate,
+    .attention = null_attention,
+    .logsumexp = null_logsumexp,
+};
+
+cria_status device_create_null(device **ret, struct cria_error *err) {
+    struct null_device *n = ALLOC_NEW(struct null_device);
+    if (!n) return ERROR_NOMEM(err, sizeof *n, "the null device");
+    n->base.ops = &null_ops;
+    n->base.n_threads = 1;
+    kernel_table_init(&n->base.table, KERNEL_ISA_REF);
+    memcpy(n->base.name, "null", sizeof "null");
+    *ret = &n->base;
+    return CRIA_OK;
+}
+
+struct device_counts device_null_counts(const device *d) {
+    return d->ops == &null_ops ? ((const struct null_device *)d)->counts : (struct device_counts){0};
+}

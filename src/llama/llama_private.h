@@ -1,0 +1,82 @@
+/* llama_private.h: what the files of llama/ share. */
+#ifndef LLAMA_PRIVATE_H
+#define LLAMA_PRIVATE_H
+
+#include "llama/llama.h"
+#include "nn/nn.h"
+#include "tensor/pages.h"
+#include "tensor/plan.h"
+
+struct llama_layer {
+    struct device_matrix q, k, v, o, gate, up, down;
+    float *attn_norm, *ffn_norm; /* borrowed from the model's pages */
+};
+
+struct llama_model {
+    struct arch_config config;
+    enum llama_compute compute;
+    device *dev;                /* borrowed */
+    struct pages memory;        /* owned: all weights */
+    struct device_matrix embedding, head; /* tied: head is the embedding */
+    float *final_norm;          /* borrowed from memory */
+    struct llama_layer *layers; /* owned */
+    uint64_t n_bytes;
+};
+
+/* What a session needs of each kind, booked in one plan; the numbers are bookings. */
+struct llama_books {
+    int residual, normed, qkv, q, attn_rows, attn_out, hidden, final_normed, final_rows, scratch, attention_scratch, cosines, sines,
+        runs, page_tables, free_pages, page_users, sequences;
+};
+
+struct llama_sequence {
+    llama_session *session;
+    int32_t *pages; /* borrowed from the session's page tables */
+    int64_t n_tokens;
+    bool is_used;
+};
+
+struct llama_session {
+    const llama_model *model; /* borrowed */
+    struct llama_session_options options;
+    struct device_kv kv;
+    size_t page_bytes; /* of all layers */
+    int32_t n_pages, n_free;
+    int64_t pages_per_sequence;
+    plan *books;        /* owned */
+    struct pages cache; /* owned: n_pages x page_bytes */
+    int32_t *free_pages; /* stack of page numbers; this and the following borrowed from the plan */
+    int32_t *page_users; /* sequences that hold each page */
+    struct llama_sequence *sequences;
+    struct device_run *runs;
+    float *residual, *qkv, *attn_rows, *cosines, *sines, *final_rows;
+    struct nn_packed normed, attn_out, hidden, final_normed;
+    struct device_rows q;
+    uint8_t *scratch, *attention_scratch;
+};
+
+/* llama_plan.c: the sizes and bookings of a session of a model of this shape (matrices as described in the model). */
+CRIA_MUST_CHECK cria_status llama_plan_options(const struct arch_config *c, enum llama_compute compute, struct llama_session_options *options,
+                                               struct cria_error *err);
+CRIA_MUST_CHECK cria_status llama_plan_book(const llama_model *m, const struct llama_session_options *options, plan **ret,
+                                            struct llama_books *ret_books, struct cria_error *err);
+int64_t llama_plan_pages_per_sequence(const struct llama_session_options *options);
+int64_t llama_plan_pages(const struct llama_session_options *options);
+/* The widest K of any product. */
+int64_t llama_plan_widest(const struct arch_config *c);
+
+/* llama_load.c: describes every matrix of the model for its device, as stored in `files` or, with NULL, as bf16. */
+void llama_load_describe(llama_model *m, const model_files *files);
+
+/* llama_kv.c: makes room for n_tokens more of a sequence; LIMIT leaves everything as it was. */
+CRIA_MUST_CHECK cria_status llama_kv_reserve(llama_sequence *q, int64_t n_tokens, struct cria_error *err);
+/* Gives back the pages behind the first n_tokens. */
+void llama_kv_shrink(llama_sequence *q, int64_t n_tokens);
+
+/* llama_block.c: one decoder layer over the session's rows. */
+struct llama_batch {
+    int n_rows, n_runs;
+};
+CRIA_MUST_CHECK cria_status llama_block_fwd(llama_session *s, int layer, struct llama_batch batch, struct cria_error *err);
+
+#endif
