@@ -168,7 +168,7 @@ static void json_timings(json_writer *w, const struct engine_result *r) {
     json_number(w, "prefill_s", r->prefill_s);
     json_number(w, "decode_s", r->decode_s);
     json_number(w, "prefill_tokens_per_s", r->prefill_s > 0 ? (double)n_computed / r->prefill_s : 0);
-    json_number(w, "decode_tokens_per_s", r->decode_s > 0 ? (double)r->n_tokens / r->decode_s : 0);
+    json_number(w, "decode_tokens_per_s", r->decode_s > 0 ? (double)(r->n_tokens - 1) / r->decode_s : 0);
     json_write_key(w, "cached_tokens");
     json_write_i64(w, r->n_cached);
     json_write_end_object(w);
