@@ -88,8 +88,8 @@ int json_text_is(struct json_text t, const char *word);
 double json_number_value(struct json_text number);
 
 /* Writing: appends to a buffer; commas and colons are the writer's own. Strings must be UTF-8 (malformed bytes are
- * written as U+FFFD). Numbers get as many significant digits as read back to the same bits: at most 9 for f32, 17 for
- * f64. No locale plays a part. */
+ * written as U+FFFD). An f32 gets 9 significant digits, an f64 as many as read back to the same bits, at most 17. No
+ * locale plays a part. */
 typedef struct json_writer {
     struct buffer *out; /* borrowed */
     int depth;          /* what is open; more ends than begins is a programmer error */

@@ -454,7 +454,7 @@ static void test_writer(void **state) {
     assert_string_equal(buffer_text(&out),
                         "{\"a\\\"b\":[-9223372036854775808,18446744073709551615,true,null,[],{}],"
                         "\"s\":\"\\\\\\n\\u0000\\u001f\x7f\xef\xbf\xbd\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd\","
-                        "\"f\":0.1,\"d\":0.1,\"n\":null}");
+                        "\"f\":0.100000001,\"d\":0.1,\"n\":null}");
     assert_int_equal(check_bytes(out.data, out.n_bytes, NULL), CRIA_OK);
     buffer_free(&out);
 }

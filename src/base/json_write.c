@@ -104,10 +104,7 @@ void json_write_f32(json_writer *w, float value) {
         return;
     }
     separate(w);
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value) break;
-    }
+    snprintf(text, sizeof text, "%.9g", (double)value);
     append_number(w->out, text);
 }
 
