@@ -1,0 +1,15 @@
+/* byte_alphabet.h: the alphabet in which byte-level vocabularies are written: one printable character for each byte.
+ *
+ * Bytes 33..126, 161..172 and 174..255 are the characters of the same code; the other 68, in order, are U+0100, U+0101,
+ * ... */
+#ifndef TEXT_BYTE_ALPHABET_H
+#define TEXT_BYTE_ALPHABET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Writes the bytes that the n bytes of text spell to out, which has room for n; returns how many, or -1 where a
+ * character is not of the alphabet. */
+ptrdiff_t byte_alphabet_read(const char *text, size_t n, char *out);
+
+#endif
