@@ -11,6 +11,7 @@
 #define LIMIT_LAYERS 1024            /* L */
 #define LIMIT_HEADS 4096             /* H */
 #define LIMIT_VOCAB (1 << 22)        /* V */
+#define LIMIT_MERGES (1 << 23)
 #define LIMIT_CONTEXT (12 * 1048576) /* rotation angles stay below 1.3e7, where sine and cosine are exact enough */
 
 /* GGUF. */
@@ -29,7 +30,7 @@
 #define LIMIT_SAFETENSORS_TENSORS 1048576
 #define LIMIT_SAFETENSORS_NAME_BYTES 1024
 #define LIMIT_SAFETENSORS_DIMENSIONS 8
-#define LIMIT_SHARDS 4096                       /* files of one model */
+#define LIMIT_SHARDS 1024                       /* files of one model */
 #define LIMIT_INDEX_BYTES (64 << 20)            /* model.safetensors.index.json */
 #define LIMIT_CONFIG_BYTES (4 << 20)            /* config.json, generation_config.json */
 #define LIMIT_TOKENIZER_CONFIG_BYTES (16 << 20) /* tokenizer_config.json */

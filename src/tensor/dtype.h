@@ -37,7 +37,7 @@ size_t dtype_bytes(enum dtype d, size_t n);
 #define DTYPE_BLOCK 32 /* elements of a quantised block */
 
 struct block_q8_0 { uint16_t d; int8_t q[32]; };             /* value = q * d */
-struct block_q4_0 { uint16_t d; uint8_t q[16]; };            /* value = (code - 8) * d; low nibbles 0..15, high 16..31 */
+struct block_q4_0 { uint16_t d; uint8_t q[16]; };           /* value = (code - 8) * d; low nibbles 0..15, high 16..31 */
 struct block_q4_1 { uint16_t d, m; uint8_t q[16]; };         /* value = code * d + m */
 _Static_assert(sizeof(struct block_q8_0) == 34, "Q8_0");
 _Static_assert(sizeof(struct block_q4_0) == 18, "Q4_0");

@@ -94,7 +94,8 @@ cria_status plan_book(plan *p, const char *name, size_t n_bytes, size_t alignmen
     if (status != CRIA_OK) return status;
     struct booking *b = &p->bookings[p->n];
     *b = (struct booking){.n_bytes = n_bytes, .alignment = alignment, .first_use = first_use, .last_use = last_use};
-    strncpy(b->name, name, sizeof b->name - 1);
+    const size_t n = strlen(name);
+    memcpy(b->name, name, n < sizeof b->name ? n : sizeof b->name - 1);
     p->booked_bytes = booked;
     if (ret_booking) *ret_booking = p->n;
     p->n++;
