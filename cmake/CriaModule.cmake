@@ -9,7 +9,7 @@ target_compile_definitions(cria_flags INTERFACE _GNU_SOURCE CRIA_VERSION="${PROJ
 # ret_ parameters are untouched on failure, which gcc cannot follow: it would warn about every one of them.
 target_compile_options(cria_flags INTERFACE
   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wpointer-arith -Wwrite-strings
-  -Wno-maybe-uninitialized -Werror -ffp-contract=off -fno-math-errno -fstack-protector-strong
+  $<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> -Werror -ffp-contract=off -fno-math-errno -fstack-protector-strong
   $<$<CONFIG:Release>:-O2> $<$<CONFIG:Debug>:-O1 -DCRIA_DEBUG>)
 
 set(CRIA_FUZZ OFF CACHE BOOL "build the fuzz targets with libFuzzer instead of running their seeds (clang)")
