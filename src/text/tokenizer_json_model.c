@@ -164,7 +164,6 @@ cria_status tokenizer_json_merges(struct tokenizer_json *j, tokenizer *t, struct
     if (j->merges == TOKENIZER_JSON_ABSENT) return ERROR_SET(err, CRIA_FORMAT, "model.merges is missing");
     r->at = j->merges;
     TRY(count_merges(r, &count, err));
-    if (count == 0) return ERROR_SET(err, CRIA_FORMAT, "model.merges is empty");
     TRY(bpe_pairs_init(&t->bpe, count, err));
     TRY(json_begin_array(r, err));
     for (uint32_t rank = 0;; rank++) {
