@@ -44,7 +44,7 @@ def shape(D, H, G, S, F, V, L, N, dtype, seed, **more):
     """D width, H heads, G key/value heads, S head size, F feed-forward width, V vocabulary, L layers, N prompt
     tokens."""
     return dict(D=D, H=H, G=G, S=S, F=F, V=V, L=L, N=N, dtype=dtype, seed=seed,
-                **{"tied": False, "rope": PLAIN, "context": 512, **more})
+                **{"tied": False, "rope": PLAIN, "context": 512, "eps": 1e-5, **more})
 
 
 MODELS = {
@@ -69,11 +69,12 @@ MODELS = {
     "wide-bf16": shape(16, 16, 4, 256, 4100, 300, 1, 60, "bfloat16", 17),
     # the smallest and oddest: one head, odd widths, a vocabulary of 37; f32
     "one-head-odd-f32": shape(33, 1, 1, 34, 31, 37, 3, 70, "float32", 18),
-    # eight query heads for each key/value head, heads of four
-    "gqa8-bf16": shape(64, 16, 2, 4, 72, 131, 2, 80, "bfloat16", 19),
-    # GGUF: block formats, mixed as published files mix them; one with Llama 3.1 scaling as a tensor of divisors
+    # eight query heads for each key/value head, heads of four; a norm's epsilon that shows
+    "gqa8-bf16": shape(64, 16, 2, 4, 72, 131, 2, 80, "bfloat16", 19, eps=0.01),
+    # GGUF: block formats, mixed as published files mix them; one with another epsilon, one with Llama 3.1 scaling as a
+    # tensor of divisors
     "q4_0-tied.gguf": shape(64, 4, 2, 16, 96, 131, 2, 90, "Q4_0", 20, tied=True, embedding="Q8_0"),
-    "q4_1.gguf": shape(64, 4, 1, 16, 96, 131, 2, 90, "Q4_1", 21, embedding="F16", head="Q8_0"),
+    "q4_1.gguf": shape(64, 4, 1, 16, 96, 131, 2, 90, "Q4_1", 21, embedding="F16", head="Q8_0", eps=0.01),
     "q8_0-llama3.gguf": shape(64, 4, 4, 16, 96, 131, 2, 150, "Q8_0", 22, embedding="Q4_0", rope=LLAMA3),
     "f16-bf16-f32.gguf": shape(60, 6, 3, 10, 93, 131, 2, 90, "F16", 23, embedding="F32", head="BF16"),
 }
@@ -84,7 +85,7 @@ def make_model(m, seed):
     config = LlamaConfig(
         vocab_size=m["V"], hidden_size=m["D"], intermediate_size=m["F"], num_hidden_layers=m["L"],
         num_attention_heads=m["H"], num_key_value_heads=m["G"], head_dim=m["S"], max_position_embeddings=m["context"],
-        rms_norm_eps=1e-5, tie_word_embeddings=m["tied"], rope_parameters=dict(m["rope"]), bos_token_id=1,
+        rms_norm_eps=m["eps"], tie_word_embeddings=m["tied"], rope_parameters=dict(m["rope"]), bos_token_id=1,
         eos_token_id=2, attn_implementation="eager")
     model = LlamaForCausalLM(config).eval()
     generator = torch.Generator().manual_seed(seed)
@@ -131,7 +132,7 @@ def forward64(w, m, frequencies, ids, at_point):
     rotated q and k, v, attention weights before their division by their sum, attention output, the product of gate
     and up, the last norm's output."""
     def norm(x, gain):
-        return x / torch.sqrt((x * x).mean(-1, keepdim=True) + 1e-5) * gain
+        return x / torch.sqrt((x * x).mean(-1, keepdim=True) + m["eps"]) * gain
 
     def rotate(x):  # [T, heads, S], pairs (i, i + S/2)
         a, b = x[..., : m["S"] // 2], x[..., m["S"] // 2:]
