@@ -9,8 +9,6 @@
 #include "base/error.h"
 #include "conf/conf.h"
 
-#define CMD_VERSION "0.1.0"
-
 typedef cria_status cmd_fn(const struct conf *c, struct cria_error *err);
 
 cmd_fn cmd_bench;

@@ -30,5 +30,5 @@ cria_status cmd_options(const struct conf *c, struct cria_error *err) {
 
 cria_status cmd_version(const struct conf *c, struct cria_error *err) {
     (void)c;
-    return cmd_print(err, "cria %s (arithmetic %d)\n", CMD_VERSION, ORDER_ARITHMETIC_VERSION);
+    return cmd_print(err, "cria %s (arithmetic %d)\n", CRIA_VERSION, ORDER_ARITHMETIC_VERSION);
 }

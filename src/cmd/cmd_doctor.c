@@ -142,7 +142,7 @@ static void tell_program(struct report *r) {
     struct hub_model *models = NULL;
     int n = 0;
     section(r, "cria", "Cria");
-    fact(r, "version", "%s", CMD_VERSION);
+    fact(r, "version", "%s", CRIA_VERSION);
     fact(r, "arithmetic", "%d", ORDER_ARITHMETIC_VERSION);
 #ifdef __clang__
     fact(r, "compiler", "clang %s", __clang_version__);

@@ -29,7 +29,7 @@ static cmd_fn *const functions[CONF_COMMAND_COUNT] = {
 static cria_status show_help(enum conf_command command, struct cria_error *err) {
     struct buffer page = buffer_make(1 << 20);
     if (command) conf_help_command(&page, command);
-    else conf_help_program(&page, CMD_VERSION);
+    else conf_help_program(&page, CRIA_VERSION);
     const cria_status status = cmd_write_buffer(&page, err);
     buffer_free(&page);
     return status;
