@@ -1,7 +1,11 @@
-/* digest.c: see digest.h. */
+/* digest.c: see digest.h.
+ *
+ * Where libcrypto fails it notes why in a list of the thread, on the heap. Nobody here reads it, and a program around
+ * libcria may have notes of its own there: each failure takes back what it noted (the marks). */
 #include "base/digest.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <string.h>
@@ -18,8 +22,11 @@ struct digest {
 cria_status digest_create(digest **ret, struct cria_error *err) {
     digest *d = ALLOC_NEW(digest);
     if (!d) return ERROR_NOMEM(err, sizeof *d, "a digest");
+    ERR_set_mark();
     d->context = EVP_MD_CTX_new();
-    if (!d->context || EVP_DigestInit_ex(d->context, EVP_sha256(), NULL) != 1) {
+    const int done = d->context && EVP_DigestInit_ex(d->context, EVP_sha256(), NULL) == 1;
+    ERR_pop_to_mark();
+    if (!done) {
         digest_destroy(&d);
         return ERROR_NOMEM(err, sizeof(uint64_t[32]), "a digest");
     }
@@ -42,9 +49,11 @@ cria_status digest_result(const digest *d, uint8_t out[DIGEST_BYTES], struct cri
     uint8_t result[EVP_MAX_MD_SIZE];
     unsigned n = 0;
     if (d->failed) return ERROR_SET(err, CRIA_INTERNAL, "libcrypto could not add bytes to a SHA-256 digest");
+    ERR_set_mark();
     EVP_MD_CTX *copy = EVP_MD_CTX_new();
     const int done = copy && EVP_MD_CTX_copy_ex(copy, d->context) == 1 && EVP_DigestFinal_ex(copy, result, &n) == 1;
     EVP_MD_CTX_free(copy);
+    ERR_pop_to_mark();
     if (!done || n != DIGEST_BYTES) return ERROR_NOMEM(err, sizeof result, "a digest");
     memcpy(out, result, DIGEST_BYTES);
     return CRIA_OK;
