@@ -113,16 +113,20 @@ static int32_t heap_pop(struct sampling_heap *h) {
     return top;
 }
 
+static bool has_penalty(const struct sampling *s) {
+    return s->repetition_penalty != 1 || s->presence_penalty != 0 || s->frequency_penalty != 0;
+}
+
 /* Steps 1 and 2. */
 static void score_row(struct sampling_room *room, const struct sampling *s, const float *row,
                       const struct sampling_history *h) {
     for (int32_t id = 0; id < room->n_vocab; id++) room->scores[id] = (double)row[id];
-    const bool has_penalty = s->repetition_penalty != 1 || s->presence_penalty != 0 || s->frequency_penalty != 0;
+    const bool is_penalised = has_penalty(s);
     const int64_t n = h->n_prompt + h->n_answer;
     const int64_t first = s->penalty_window > 0 && s->penalty_window < n ? n - s->penalty_window : 0;
-    for (int64_t i = first; has_penalty && i < n; i++)
+    for (int64_t i = first; is_penalised && i < n; i++)
         room->counts[i < h->n_prompt ? h->prompt[i] : h->answer[i - h->n_prompt]]++;
-    for (int64_t i = first; has_penalty && i < n; i++) {
+    for (int64_t i = first; is_penalised && i < n; i++) {
         const int32_t id = i < h->n_prompt ? h->prompt[i] : h->answer[i - h->n_prompt];
         if (room->counts[id] == 0) continue;
         double *score = &room->scores[id];
@@ -135,8 +139,24 @@ static void score_row(struct sampling_room *room, const struct sampling *s, cons
 
 static int32_t highest_score(const struct sampling_room *room) {
     int32_t best = 0;
-    for (int32_t id = 1; id < room->n_vocab; id++)
-        if (room->scores[id] > room->scores[best]) best = id;
+    double highest = room->scores[0];
+    for (int32_t id = 1; id < room->n_vocab; id++) {
+        if (room->scores[id] <= highest) continue;
+        highest = room->scores[id];
+        best = id;
+    }
+    return best;
+}
+
+/* The same of the raw row: the usual greedy choice needs no scores, and is made for every token. */
+static int32_t highest_logit(const float *row, int32_t n_vocab) {
+    int32_t best = 0;
+    float highest = row[0];
+    for (int32_t id = 1; id < n_vocab; id++) {
+        if (row[id] <= highest) continue;
+        highest = row[id];
+        best = id;
+    }
     return best;
 }
 
@@ -227,6 +247,7 @@ static int32_t draw(struct sampling_room *room, double u) {
 
 int32_t sampling_choose(struct sampling_room *room, const struct sampling *s, const float *row,
                         const struct sampling_history *history) {
+    if (s->temperature == 0 && !has_penalty(s) && s->n_biases == 0) return highest_logit(row, room->n_vocab);
     score_row(room, s, row, history);
     const int32_t best = highest_score(room);
     if (s->temperature == 0) return best;
