@@ -14,6 +14,7 @@ void bpe_deinit(struct bpe *b) {
     token_table_deinit(&b->table);
     alloc_free(b->pairs);
     alloc_free(b->ranks);
+    alloc_free(b->joins);
     alloc_free((void *)b->whole);
     *b = (struct bpe){0};
 }
@@ -51,6 +52,32 @@ static inline struct bpe_pair *pair_slot(const struct bpe *b, uint32_t left, uin
 }
 
 void bpe_pairs_add(struct bpe *b, struct bpe_pair pair) { *pair_slot(b, pair.left, pair.right) = pair; }
+
+static inline bool joins(const struct bpe *b, char left, char right) {
+    return b->joins[(uint8_t)left * 32 + (uint8_t)right / 8] >> (uint8_t)right % 8 & 1;
+}
+
+cria_status bpe_learn_joins(struct bpe *b, struct cria_error *err) {
+    for (int i = 0; i < 256 && b->characters; i++) {
+        if (b->byte_ids[i] < 0) return CRIA_OK; /* unknown characters may fuse across a cut */
+    }
+    b->joins = alloc_zeroed(256 * 32, 1);
+    if (!b->joins) return ERROR_NOMEM(err, 256 * 32, "the vocabulary");
+    for (uint32_t id = 0; id < b->table.n_tokens; id++) {
+        struct text_span s = token_table_bytes(&b->table, id);
+        for (size_t i = 1; i < s.n; i++) {
+            uint8_t right = (uint8_t)s.bytes[i];
+            b->joins[(uint8_t)s.bytes[i - 1] * 32 + right / 8] |= (uint8_t)(1 << right % 8);
+        }
+    }
+    /* A byte that is dropped lets its neighbours merge. */
+    for (int i = 0; i < 256; i++) {
+        if (b->byte_ids[i] >= 0 || b->characters) continue;
+        memset(b->joins + i * 32, 0xFF, 32);
+        for (int left = 0; left < 256; left++) b->joins[left * 32 + i / 8] |= (uint8_t)(1 << i % 8);
+    }
+    return CRIA_OK;
+}
 
 /* Whether a character that is no token, of n bytes, can be said by byte tokens. */
 static bool bytes_known(const struct bpe *b, const char *bytes, size_t n) {
@@ -257,6 +284,22 @@ static cria_status encode_long(const struct bpe *b, struct bpe_scratch *s, const
     return CRIA_OK;
 }
 
+/* Merges a piece that is longer than BPE_SHORT in parts that no merge can cross. */
+static cria_status encode_parts(const struct bpe *b, struct bpe_scratch *s, const char *piece, size_t n,
+                                struct token_list *list, struct cria_error *err) {
+    for (size_t start = 0, end = 1; start < n; start = end++) {
+        while (end < n && (!b->joins || joins(b, piece[end - 1], piece[end]) ||
+                           (b->characters && ((uint8_t)piece[end] & 0xC0) == 0x80))) {
+            end++;
+        }
+        cria_status status = CRIA_OK;
+        if (end - start <= BPE_SHORT) encode_short(b, s, piece + start, end - start, list);
+        else status = encode_long(b, s, piece + start, end - start, list, err);
+        if (status != CRIA_OK) return status;
+    }
+    return CRIA_OK;
+}
+
 cria_status bpe_encode_piece(const struct bpe *b, struct bpe_scratch *s, const char *piece, size_t n,
                              struct token_list *list, struct cria_error *err) {
     cria_status status = token_list_reserve(list, n, err);
@@ -268,7 +311,7 @@ cria_status bpe_encode_piece(const struct bpe *b, struct bpe_scratch *s, const c
     }
     size_t before = list->n;
     if (n <= BPE_SHORT) encode_short(b, s, piece, n, list);
-    else status = encode_long(b, s, piece, n, list, err);
+    else status = encode_parts(b, s, piece, n, list, err);
     if (status == CRIA_OK && id >= 0 && b->whole) {
         bool same = list->n == before + 1 && list->ids[before] == id;
         atomic_store_explicit(&b->whole[id], same ? 1 : 2, memory_order_relaxed);

@@ -33,6 +33,9 @@ struct bpe {
     int32_t byte_ids[256]; /* of a byte on its own, -1: none. With characters: byte fallback */
     int32_t unknown_id;    /* for a symbol that nothing can say; -1: it is dropped before merging and counted */
     bool fuse_unknown;     /* a run of unknown symbols gives one unknown_id */
+    /* A bit for each pair of bytes: whether some token has them side by side. Where none has, no merge crosses, and a
+     * long piece is cut there. NULL: never cut. */
+    uint8_t *joins; /* owned */
     /* For each id: merging its bytes was seen to give (1), or not to give (2), just this id. Filled while encoding. */
     _Atomic uint8_t *whole; /* owned; NULL where whole_first or where pieces are never looked up */
 };
@@ -51,6 +54,8 @@ void bpe_deinit(struct bpe *b);
 CRIA_MUST_CHECK cria_status bpe_pairs_init(struct bpe *b, size_t n, struct cria_error *err);
 /* Enters a merge; where the pair was entered before, the later one counts. */
 void bpe_pairs_add(struct bpe *b, struct bpe_pair pair);
+/* Fills joins once all else is there; does nothing where cutting could change what is fused. */
+CRIA_MUST_CHECK cria_status bpe_learn_joins(struct bpe *b, struct cria_error *err);
 void bpe_scratch_deinit(struct bpe_scratch *s);
 /* Appends the ids of one piece, n > 0. */
 CRIA_MUST_CHECK cria_status bpe_encode_piece(const struct bpe *b, struct bpe_scratch *s, const char *piece, size_t n,

@@ -193,6 +193,7 @@ cria_status tokenizer_finish(tokenizer *t, struct cria_error *err) {
     cria_status status;
     TRY(build_tries(t, err));
     TRY(build_out(t, err));
+    TRY(bpe_learn_joins(&t->bpe, err));
     if (!t->bpe.pairs && !t->bpe.n_ranks) t->bpe.n_ranks = t->bpe.table.n_tokens;
     if (!t->bpe.whole_first) {
         t->bpe.whole = alloc_zeroed(t->bpe.table.n_tokens, sizeof *t->bpe.whole);

@@ -15,7 +15,7 @@ struct vocab_entry {
 
 /* A component: an object with `type` (a normaliser, pre-tokenizer, decoder or post-processor). Zero where a key is
  * absent, but for add_prefix_space, use_regex and split, which are true. */
-struct json_component {
+struct tokenizer_component {
     char type[32];
     size_t list;   /* where the components of a Sequence begin, or TOKENIZER_JSON_ABSENT */
     char *pattern; /* owned; `pattern`, or NULL */
@@ -56,10 +56,10 @@ CRIA_MUST_CHECK cria_status tokenizer_json_model(struct tokenizer_json *j, struc
 CRIA_MUST_CHECK cria_status tokenizer_json_merges(struct tokenizer_json *j, tokenizer *t, struct cria_error *err);
 /* Reads the normaliser, pre-tokenizer, decoder and post-processor. */
 CRIA_MUST_CHECK cria_status tokenizer_json_steps(struct tokenizer_json *j, struct cria_error *err);
-/* Reads the component at the reader's place; json_component_free() in any case. */
-CRIA_MUST_CHECK cria_status json_component_read(struct tokenizer_json *j, struct json_component *ret,
-                                                struct cria_error *err);
-void json_component_free(struct json_component *c);
+/* Reads the component at the reader's place; tokenizer_component_free() in any case. */
+CRIA_MUST_CHECK cria_status tokenizer_component_read(struct tokenizer_json *j, struct tokenizer_component *ret,
+                                                     struct cria_error *err);
+void tokenizer_component_free(struct tokenizer_component *c);
 /* Reads a string that has room in out (with a NUL); FORMAT for a longer one. */
 CRIA_MUST_CHECK cria_status tokenizer_json_short(json_reader *r, char *out, size_t room, size_t *ret_n,
                                                  struct cria_error *err);

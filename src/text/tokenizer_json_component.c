@@ -7,12 +7,12 @@
 #include "base/alloc.h"
 #include "text/tokenizer_json.h"
 
-void json_component_free(struct json_component *c) {
+void tokenizer_component_free(struct tokenizer_component *c) {
     alloc_free(c->pattern);
     c->pattern = NULL;
 }
 
-static cria_status keep_pattern(json_reader *r, struct json_component *c, struct cria_error *err) {
+static cria_status keep_pattern(json_reader *r, struct tokenizer_component *c, struct cria_error *err) {
     struct json_text s = {0};
     cria_status status = json_read_string(r, &s, err);
     if (status != CRIA_OK) return status;
@@ -23,7 +23,7 @@ static cria_status keep_pattern(json_reader *r, struct json_component *c, struct
 }
 
 /* {"Regex": ...} or {"String": ...}; in some decoders and normalisers a bare string. */
-static cria_status read_pattern(json_reader *r, struct json_component *c, struct cria_error *err) {
+static cria_status read_pattern(json_reader *r, struct tokenizer_component *c, struct cria_error *err) {
     struct json_text key = {0};
     bool more;
     cria_status status;
@@ -48,7 +48,7 @@ static bool is_any(struct json_text key, const char *const *words) {
     return false;
 }
 
-static bool *flag_of(struct json_component *c, struct json_text key) {
+static bool *flag_of(struct tokenizer_component *c, struct json_text key) {
     if (json_text_is(key, "invert")) return &c->invert;
     if (json_text_is(key, "individual_digits")) return &c->individual_digits;
     if (json_text_is(key, "add_prefix_space")) return &c->add_prefix_space;
@@ -56,7 +56,8 @@ static bool *flag_of(struct json_component *c, struct json_text key) {
     return json_text_is(key, "split") ? &c->split : NULL;
 }
 
-static cria_status read_key(json_reader *r, struct json_component *c, struct json_text key, struct cria_error *err) {
+static cria_status read_key(json_reader *r, struct tokenizer_component *c, struct json_text key,
+                            struct cria_error *err) {
     static const char *const lists[] = {"normalizers", "pretokenizers", "decoders", "processors", NULL};
     static const char *const texts[] = {"content", "prepend", "replacement", NULL};
     static const char *const words[] = {"behavior", "prepend_scheme", NULL};
@@ -76,16 +77,17 @@ static cria_status read_key(json_reader *r, struct json_component *c, struct jso
     return json_skip(r, err);
 }
 
-cria_status json_component_read(struct tokenizer_json *j, struct json_component *ret, struct cria_error *err) {
+cria_status tokenizer_component_read(struct tokenizer_json *j, struct tokenizer_component *ret,
+                                     struct cria_error *err) {
     json_reader *r = &j->reader;
     struct json_text key = {0};
     bool more;
     cria_status status;
-    *ret = (struct json_component){.list = TOKENIZER_JSON_ABSENT,
-                                   .single = TOKENIZER_JSON_ABSENT,
-                                   .add_prefix_space = true,
-                                   .use_regex = true,
-                                   .split = true};
+    *ret = (struct tokenizer_component){.list = TOKENIZER_JSON_ABSENT,
+                                        .single = TOKENIZER_JSON_ABSENT,
+                                        .add_prefix_space = true,
+                                        .use_regex = true,
+                                        .split = true};
     TRY(json_begin_object(r, err));
     for (;;) {
         TRY(json_next_key(r, &key, &more, err));

@@ -9,9 +9,9 @@
 #define MAX_NESTING 4
 #define MARK "\xE2\x96\x81"
 
-typedef cria_status component_fn(struct tokenizer_json *j, const struct json_component *c, struct cria_error *err);
+typedef cria_status component_fn(struct tokenizer_json *j, const struct tokenizer_component *c, struct cria_error *err);
 
-static cria_status unsupported(const char *part, const struct json_component *c, const char *what,
+static cria_status unsupported(const char *part, const struct tokenizer_component *c, const char *what,
                                struct cria_error *err) {
     return ERROR_SET(err, CRIA_UNSUPPORTED, "%s '%s'%s%s, which Cria does not support", part, c->type,
                      *what ? " with " : "", what);
@@ -20,10 +20,10 @@ static cria_status unsupported(const char *part, const struct json_component *c,
 /* Reads the component at the reader's place and hands it, or the members of a Sequence in order, to fn. */
 static cria_status each_component(struct tokenizer_json *j, component_fn *fn, const char *part, int nesting,
                                   struct cria_error *err) {
-    struct json_component c;
+    struct tokenizer_component c;
     bool more;
     cria_status status;
-    TRY(json_component_read(j, &c, err));
+    TRY(tokenizer_component_read(j, &c, err));
     if (strcmp(c.type, "Sequence") != 0) {
         TRY(fn(j, &c, err));
         goto out;
@@ -42,11 +42,12 @@ static cria_status each_component(struct tokenizer_json *j, component_fn *fn, co
     }
     j->reader.at = behind;
 out:
-    json_component_free(&c);
+    tokenizer_component_free(&c);
     return status;
 }
 
-static cria_status read_normaliser(struct tokenizer_json *j, const struct json_component *c, struct cria_error *err) {
+static cria_status read_normaliser(struct tokenizer_json *j, const struct tokenizer_component *c,
+                                   struct cria_error *err) {
     if (strcmp(c->type, "Prepend") == 0)
         return normalise_add_prepend(&j->normaliser, NORMALISE_ALWAYS, c->text, c->n_text, err);
     if (strcmp(c->type, "Replace") == 0) {
@@ -56,7 +57,8 @@ static cria_status read_normaliser(struct tokenizer_json *j, const struct json_c
     return unsupported("normalizer", c, "", err);
 }
 
-static cria_status parse_behaviour(const struct json_component *c, enum split_behaviour *ret, struct cria_error *err) {
+static cria_status parse_behaviour(const struct tokenizer_component *c, enum split_behaviour *ret,
+                                   struct cria_error *err) {
     static const char *const names[] = {"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
     for (int i = 0; i < 5; i++) {
         if (strcmp(c->word, names[i]) == 0) {
@@ -68,7 +70,7 @@ static cria_status parse_behaviour(const struct json_component *c, enum split_be
 }
 
 /* The hand-written splitter of a pattern, where it cuts as the step does: every character is in some match of those. */
-static split_fn *splitter_of(const struct json_component *c, enum split_behaviour behaviour) {
+static split_fn *splitter_of(const struct tokenizer_component *c, enum split_behaviour behaviour) {
     static split_fn *const functions[] = {split_gpt2, split_llama3, split_llama4};
     bool isolated = behaviour == SPLIT_ISOLATED || (behaviour == SPLIT_REMOVED && c->invert);
     for (int i = 0; isolated && c->pattern_is_regex && i < 3; i++) {
@@ -78,7 +80,7 @@ static split_fn *splitter_of(const struct json_component *c, enum split_behaviou
 }
 
 /* A pattern that matches the text itself: each character that might mean something gets a backslash. */
-static cria_status compile_text(struct split_regex **ret, const struct json_component *c, struct cria_error *err) {
+static cria_status compile_text(struct split_regex **ret, const struct tokenizer_component *c, struct cria_error *err) {
     struct buffer b = buffer_make(16384);
     for (size_t i = 0; i < c->n_pattern; i++) {
         if (strchr("\\^$.|?*+()[]{}-", c->pattern[i]) && c->pattern[i]) buffer_append_char(&b, '\\');
@@ -90,7 +92,7 @@ static cria_status compile_text(struct split_regex **ret, const struct json_comp
     return status;
 }
 
-static cria_status read_split(struct tokenizer_json *j, const struct json_component *c, struct cria_error *err) {
+static cria_status read_split(struct tokenizer_json *j, const struct tokenizer_component *c, struct cria_error *err) {
     struct split_step step = {.kind = SPLIT_PATTERN, .invert = c->invert};
     cria_status status;
     if (!c->pattern || !c->n_pattern) return unsupported("pre_tokenizer", c, "no pattern", err);
@@ -104,7 +106,8 @@ out:
     return status;
 }
 
-static cria_status read_metaspace(struct tokenizer_json *j, const struct json_component *c, struct cria_error *err) {
+static cria_status read_metaspace(struct tokenizer_json *j, const struct tokenizer_component *c,
+                                  struct cria_error *err) {
     enum normalise_when when = NORMALISE_UNLESS_THERE;
     bool never = strcmp(c->word, "never") == 0 || (!c->word[0] && !c->add_prefix_space);
     if (strcmp(c->word, "first") == 0) when = NORMALISE_FIRST_UNLESS_THERE;
@@ -119,7 +122,7 @@ out:
     return status;
 }
 
-static cria_status read_pre_tokenizer(struct tokenizer_json *j, const struct json_component *c,
+static cria_status read_pre_tokenizer(struct tokenizer_json *j, const struct tokenizer_component *c,
                                       struct cria_error *err) {
     if (j->byte_level) return unsupported("pre_tokenizer", c, "its place behind ByteLevel", err);
     if (strcmp(c->type, "Split") == 0) return read_split(j, c, err);
@@ -140,7 +143,7 @@ static cria_status read_pre_tokenizer(struct tokenizer_json *j, const struct jso
     return split_chain_add(s, (struct split_step){.kind = SPLIT_FUNCTION, .function = split_gpt2}, err);
 }
 
-static cria_status read_decoder(struct tokenizer_json *j, const struct json_component *c, struct cria_error *err) {
+static cria_status read_decoder(struct tokenizer_json *j, const struct tokenizer_component *c, struct cria_error *err) {
     if (strcmp(c->type, "ByteLevel") == 0) {
         j->byte_level = true;
         return CRIA_OK;
@@ -193,7 +196,7 @@ out:
     return status;
 }
 
-static cria_status read_post_processor(struct tokenizer_json *j, const struct json_component *c,
+static cria_status read_post_processor(struct tokenizer_json *j, const struct tokenizer_component *c,
                                        struct cria_error *err) {
     bool more, text_seen = false;
     cria_status status = CRIA_OK;
