@@ -15,17 +15,17 @@
 typedef struct template template;
 
 struct template_budget {
-    uint64_t max_steps;   /* evaluated nodes */
-    size_t max_bytes;     /* of all values and of the output */
-    int max_depth;        /* of calls and nesting */
+    uint64_t max_steps; /* evaluated nodes */
+    size_t max_bytes;   /* of all values and of the output */
+    int max_depth;      /* of calls and nesting */
 };
 extern const struct template_budget template_default_budget;
 
 CRIA_MUST_CHECK cria_status template_compile(template **ret, const char *source, size_t n, struct cria_error *err);
 void template_destroy(template **t);
 
-/* A rendered prompt. Bytes that came from the template itself or from bos_token and eos_token are trusted (1); bytes that came from the dialogue
- * are not (0): only trusted ones may spell special tokens. */
+/* A rendered prompt. Bytes that came from the template itself or from bos_token and eos_token are trusted (1); bytes
+ * that came from the dialogue are not (0): only trusted ones may spell special tokens. */
 struct prompt_text {
     char *text;       /* owned, NUL-terminated */
     uint8_t *trusted; /* owned, one for each byte */
@@ -33,9 +33,10 @@ struct prompt_text {
 };
 void prompt_text_free(struct prompt_text *p);
 
-/* variables: a JSON object (UTF-8 text) with the template's inputs: messages, tools, add_generation_prompt, bos_token, eos_token, and any
- * other name; `now` (YYYY-MM-DD, may be absent) is what strftime_now sees. */
-CRIA_MUST_CHECK cria_status template_render(const template *t, const char *variables, size_t n, const struct template_budget *budget,
-                                            struct prompt_text *ret, struct cria_error *err);
+/* variables: a JSON object (UTF-8 text) with the template's inputs: messages, tools, add_generation_prompt, bos_token,
+ * eos_token, and any other name; `now` (YYYY-MM-DD, may be absent) is what strftime_now sees. */
+CRIA_MUST_CHECK cria_status template_render(const template *t, const char *variables, size_t n,
+                                            const struct template_budget *budget, struct prompt_text *ret,
+                                            struct cria_error *err);
 
 #endif
