@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -354,6 +355,29 @@ static void test_killed(void **state) {
     assert_content("big", "GGUFbig");
 }
 
+/* Catches half a copy that is kept when the disk is full; a limit on the size of files stands in for the disk. */
+static void test_no_room(void **state) {
+    (void)state;
+    write_gguf("big.gguf", "big", 3 << 20);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct cria_error err;
+        int was_there;
+        const struct rlimit limit = {1 << 20, 1 << 20};
+        signal(SIGXFSZ, SIG_IGN);
+        if (setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(3);
+        const cria_status status = pull("big.gguf", NULL, NULL, &was_there, &err);
+        _exit(status == CRIA_IO && strstr(err.text, "cannot be written") ? 0 : 4);
+    }
+    int result;
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_true(WIFEXITED(result));
+    assert_int_equal(WEXITSTATUS(result), 0);
+    assert_int_equal(count(), 0);
+    assert_int_equal(leftovers(), 0);
+}
+
 /* Writes an archive with the given names and texts, up to a NULL name. */
 static void write_archive(const char *path, int is_zip, const char *const files[][2]) {
     struct archive *a = archive_write_new();
@@ -522,10 +546,19 @@ static void test_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(test_life_of_a_model), STORE_TEST(test_changed_source), STORE_TEST(test_damage),
-        STORE_TEST(test_wrong_digest),    STORE_TEST(test_directory),      STORE_TEST(test_names_and_sources),
-        STORE_TEST(test_unknown_names),   STORE_TEST(test_two_at_once),    STORE_TEST(test_killed),
-        STORE_TEST(test_packages),        STORE_TEST(test_killed_in_pip),  STORE_TEST(test_every_allocation_fails),
+        STORE_TEST(test_life_of_a_model),
+        STORE_TEST(test_changed_source),
+        STORE_TEST(test_damage),
+        STORE_TEST(test_wrong_digest),
+        STORE_TEST(test_directory),
+        STORE_TEST(test_names_and_sources),
+        STORE_TEST(test_unknown_names),
+        STORE_TEST(test_two_at_once),
+        STORE_TEST(test_killed),
+        STORE_TEST(test_no_room),
+        STORE_TEST(test_packages),
+        STORE_TEST(test_killed_in_pip),
+        STORE_TEST(test_every_allocation_fails),
         STORE_TEST(test_folder),
     };
     const char *path = getenv("PATH");
