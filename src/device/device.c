@@ -36,8 +36,8 @@ static enum dtype held_as(const struct device_matrix_source *source, bool f32, i
     return source->stored;
 }
 
-void device_matrix_plan(const device *d, const struct device_matrix_source *source, bool f32, int n_shards, const int64_t *shard_k,
-                        struct device_matrix *ret) {
+void device_matrix_plan(const device *d, const struct device_matrix_source *source, bool f32, int n_shards,
+                        const int64_t *shard_k, struct device_matrix *ret) {
     (void)d;
     const int64_t whole[2] = {0, source->n_columns};
     if (!shard_k) {
@@ -59,12 +59,14 @@ void device_matrix_plan(const device *d, const struct device_matrix_source *sour
     *ret = m;
 }
 
-void device_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m, uint8_t *memory) {
+void device_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m,
+                        uint8_t *memory) {
     m->weights.data = memory;
     d->ops->matrix_pack(d, source, m);
 }
 
-void device_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out, size_t out_stride) {
+void device_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out,
+                  size_t out_stride) {
     d->ops->embed(d, m, ids, n_rows, out, out_stride);
 }
 
@@ -83,7 +85,8 @@ float device_logsumexp(device *d, const float *x, int64_t n) { return d->ops->lo
 void device_kv_plan(const device *d, enum dtype dtype, int64_t n_kv_heads, int64_t head_size, struct device_kv *ret) {
     (void)d;
     const size_t tile = kernel_panel_step_bytes(dtype);
-    const size_t key_panels = ORDER_KEY_BLOCK / KERNEL_PANEL, value_panels = (size_t)(head_size + KERNEL_PANEL - 1) / KERNEL_PANEL;
+    const size_t key_panels = ORDER_KEY_BLOCK / KERNEL_PANEL,
+                 value_panels = (size_t)(head_size + KERNEL_PANEL - 1) / KERNEL_PANEL;
     const size_t key_bytes = key_panels * (size_t)steps_of(head_size) * tile;
     const size_t head_bytes = key_bytes + value_panels * tile;
     *ret = (struct device_kv){dtype, n_kv_heads, head_size, head_bytes, key_bytes, head_bytes * (size_t)n_kv_heads};
@@ -92,15 +95,17 @@ void device_kv_plan(const device *d, enum dtype dtype, int64_t n_kv_heads, int64
 static void clear_head(const device *d, const struct device_kv *kv, uint8_t *head, int token) {
     const size_t tile = kernel_panel_step_bytes(kv->dtype), key_panel = (size_t)steps_of(kv->head_size) * tile;
     for (int i = 0; i < kv->head_size; i++) {
-        kernel_tile_put(&d->table, head + (size_t)(token / KERNEL_PANEL) * key_panel + (size_t)(i / ORDER_STEP) * tile, kv->dtype,
-                        token % KERNEL_PANEL, i % ORDER_STEP, 0.0f);
-        kernel_tile_put(&d->table, head + kv->value_offset + (size_t)(i / KERNEL_PANEL) * tile, kv->dtype, i % KERNEL_PANEL, token, 0.0f);
+        kernel_tile_put(&d->table, head + (size_t)(token / KERNEL_PANEL) * key_panel + (size_t)(i / ORDER_STEP) * tile,
+                        kv->dtype, token % KERNEL_PANEL, i % ORDER_STEP, 0.0f);
+        kernel_tile_put(&d->table, head + kv->value_offset + (size_t)(i / KERNEL_PANEL) * tile, kv->dtype,
+                        i % KERNEL_PANEL, token, 0.0f);
     }
 }
 
 void device_kv_clear(const device *d, const struct device_kv *kv, uint8_t *page, int first_token) {
     for (int64_t g = 0; g < kv->n_kv_heads; g++)
-        for (int token = first_token; token < ORDER_KEY_BLOCK; token++) clear_head(d, kv, page + (size_t)g * kv->head_bytes, token);
+        for (int token = first_token; token < ORDER_KEY_BLOCK; token++)
+            clear_head(d, kv, page + (size_t)g * kv->head_bytes, token);
 }
 
 size_t device_q_bytes(const device *d, const struct device_kv *kv, int64_t n_heads) {
@@ -108,9 +113,13 @@ size_t device_q_bytes(const device *d, const struct device_kv *kv, int64_t n_hea
 }
 
 /* Every shard may end in a step that is not full. */
-static size_t thread_scratch_bytes(int64_t max_columns) { return product_scratch_bytes(steps_of(max_columns) + DEVICE_MAX_SHARDS); }
+static size_t thread_scratch_bytes(int64_t max_columns) {
+    return product_scratch_bytes(steps_of(max_columns) + DEVICE_MAX_SHARDS);
+}
 
-size_t device_scratch_bytes(const device *d, int64_t max_columns) { return thread_scratch_bytes(max_columns) * (size_t)d->n_threads; }
+size_t device_scratch_bytes(const device *d, int64_t max_columns) {
+    return thread_scratch_bytes(max_columns) * (size_t)d->n_threads;
+}
 
 void device_set_scratch(device *d, uint8_t *scratch, int64_t max_columns) {
     d->scratch = scratch;

@@ -1,13 +1,13 @@
 /* device.h: the seam between the model and the machine that computes.
  *
- * A device is a table of operations over rows of numbers; the functions below call it. Callers may believe: on every CPU
- * back end the same operations give the same bits (kernel/order.h), whatever the number of threads or rows. They must
- * never know how weights or packed rows lie in memory: those are opaque bytes of a size that the device tells. Back ends:
- * cpu (threads, loops over the kernel table) and null (counts operations and bytes, computes nothing).
+ * A device is a table of operations over rows of numbers; the functions below call it. Callers may believe: on every
+ * CPU back end the same operations give the same bits (kernel/order.h), whatever the number of threads or rows. They
+ * must never know how weights or packed rows lie in memory: those are opaque bytes of a size that the device tells.
+ * Back ends: cpu (threads, loops over the kernel table) and null (counts operations and bytes, computes nothing).
  * Memory is the host's for both. Thread rules: one thread at a time calls operations of a device.
  *
- * Letters: M rows, N outputs, K inputs; S head size, H query heads, G key/value heads. Operations cannot fail: what can is
- * checked when a matrix is described or a device made; shapes are the caller's duty (nn/ checks them). */
+ * Letters: M rows, N outputs, K inputs; S head size, H query heads, G key/value heads. Operations cannot fail: what can
+ * is checked when a matrix is described or a device made; shapes are the caller's duty (nn/ checks them). */
 #ifndef DEVICE_DEVICE_H
 #define DEVICE_DEVICE_H
 
@@ -25,11 +25,12 @@ struct device_options {
 #define DEVICE_MAX_SHARDS 8
 #define DEVICE_MAX_PARTS 3
 
-CRIA_MUST_CHECK cria_status device_create_cpu(device **ret, const struct device_options *options, struct cria_error *err);
+CRIA_MUST_CHECK cria_status device_create_cpu(device **ret, const struct device_options *options,
+                                              struct cria_error *err);
 CRIA_MUST_CHECK cria_status device_create_null(device **ret, struct cria_error *err);
 /* Takes NULL; clears the caller's pointer. */
 void device_destroy(device **d);
-const char *device_name(const device *d);      /* "cpu avx512" */
+const char *device_name(const device *d); /* "cpu avx512" */
 enum kernel_isa device_isa(const device *d);
 int device_threads(const device *d);
 
@@ -42,27 +43,30 @@ struct device_matrix_source {
     enum dtype stored;
     const uint8_t *data; /* borrowed; rows one after the other */
     int64_t n_rows, n_columns;
-    int64_t interleaved_heads; /* 0; else the S of heads whose rows come as pairs (2i, 2i + 1) and are put back to (i, i + S/2) */
+    int64_t interleaved_heads; /* 0; else the S of heads whose rows come as pairs (2i, 2i + 1) and are put back to (i, i
+                                  + S/2) */
 };
 
-/* A matrix as the device holds it; made by device_matrix_plan(), its bytes by device_matrix_pack(). Plain data; borrows `data`. */
+/* A matrix as the device holds it; made by device_matrix_plan(), its bytes by device_matrix_pack(). Plain data; borrows
+ * `data`. */
 struct device_matrix {
     struct kernel_weights weights;
-    int64_t n_rows, n_columns;   /* N, K */
-    int n_shards;                /* chains over K that are added in a tree */
-    int shard_step[DEVICE_MAX_SHARDS + 1];   /* first step of each shard, and the end */
-    int64_t shard_k[DEVICE_MAX_SHARDS + 1];  /* first column of each shard, and K */
+    int64_t n_rows, n_columns;              /* N, K */
+    int n_shards;                           /* chains over K that are added in a tree */
+    int shard_step[DEVICE_MAX_SHARDS + 1];  /* first step of each shard, and the end */
+    int64_t shard_k[DEVICE_MAX_SHARDS + 1]; /* first column of each shard, and K */
     size_t n_bytes;
 };
 
-/* Describes how the device would hold the matrix: f32 products (exact values) or bf16 ones. shard_k: n_shards + 1 first columns, or NULL for
- * one shard. */
-void device_matrix_plan(const device *d, const struct device_matrix_source *source, bool f32, int n_shards, const int64_t *shard_k,
-                        struct device_matrix *ret);
+/* Describes how the device would hold the matrix: f32 products (exact values) or bf16 ones. shard_k: n_shards + 1 first
+ * columns, or NULL for one shard. */
+void device_matrix_plan(const device *d, const struct device_matrix_source *source, bool f32, int n_shards,
+                        const int64_t *shard_k, struct device_matrix *ret);
 /* Packs the source into memory (m->n_bytes, zeroed, 64-byte aligned, owned by the caller) and makes m borrow it. */
 void device_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m, uint8_t *memory);
 /* out[row i] = row ids[i] of the matrix, K floats, out_stride floats apart: the numbers that products would use. */
-void device_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out, size_t out_stride);
+void device_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out,
+                  size_t out_stride);
 
 /* Rows of activations packed for a product with a matrix of the same K and shards. */
 struct device_rows {
@@ -84,7 +88,8 @@ struct device_norm {
 };
 void device_norm(device *d, const struct device_norm *a);
 
-/* y[row][y_offset[p] + n] = x . matrix_p row n, for up to three matrices over the same x; with `add` the product is added to y. */
+/* y[row][y_offset[p] + n] = x . matrix_p row n, for up to three matrices over the same x; with `add` the product is
+ * added to y. */
 struct device_linear {
     const struct device_matrix *m[DEVICE_MAX_PARTS];
     int64_t y_offset[DEVICE_MAX_PARTS];
@@ -120,8 +125,8 @@ void device_kv_clear(const device *d, const struct device_kv *kv, uint8_t *page,
 /* The rows of one sequence inside a batch. */
 struct device_run {
     int row_0, n_rows;
-    int64_t position_0;        /* of row_0 in its sequence */
-    const int32_t *pages;      /* borrowed: page numbers of the sequence, enough for its last row */
+    int64_t position_0;   /* of row_0 in its sequence */
+    const int32_t *pages; /* borrowed: page numbers of the sequence, enough for its last row */
 };
 
 /* Rotates q and k of each row (qkv: H heads of q, G of k, G of v, one after the other), writes k and v into their pages
@@ -134,8 +139,8 @@ struct device_rotate {
     const float *cosines, *sines; /* [position][S/2] */
     const struct device_run *runs;
     int n_runs, n_rows;
-    uint8_t *cache;     /* the layer's part of page 0 */
-    size_t page_stride; /* bytes from page to page */
+    uint8_t *cache;       /* the layer's part of page 0 */
+    size_t page_stride;   /* bytes from page to page */
     struct device_rows q; /* n_rows rows of device_q_bytes() */
 };
 size_t device_q_bytes(const device *d, const struct device_kv *kv, int64_t n_heads);

@@ -7,7 +7,8 @@
 struct device_ops {
     void (*destroy)(device *d);
     void (*matrix_pack)(device *d, const struct device_matrix_source *source, struct device_matrix *m);
-    void (*embed)(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out, size_t out_stride);
+    void (*embed)(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out,
+                  size_t out_stride);
     void (*norm)(device *d, const struct device_norm *a);
     void (*linear)(device *d, const struct device_linear *a);
     void (*gated)(device *d, const struct device_gated *a);
@@ -22,9 +23,9 @@ struct device {
     char name[32];
     struct kernel_table table;
     int n_threads;
-    uint8_t *scratch;        /* borrowed */
-    size_t scratch_bytes;    /* of one thread */
-    unsigned float_state;    /* the caller's, between begin and end */
+    uint8_t *scratch;     /* borrowed */
+    size_t scratch_bytes; /* of one thread */
+    unsigned float_state; /* the caller's, between begin and end */
 };
 
 /* Packed rows: bytes of a step for this matrix's products. */

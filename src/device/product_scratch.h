@@ -1,4 +1,5 @@
-/* product_scratch.h: the scratch of one thread: unpacked tiles, partial results, one row of floats. For device/ only. */
+/* product_scratch.h: the scratch of one thread: unpacked tiles, partial results, one row of floats. For device/ only.
+ */
 #ifndef DEVICE_PRODUCT_SCRATCH_H
 #define DEVICE_PRODUCT_SCRATCH_H
 

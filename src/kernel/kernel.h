@@ -4,9 +4,10 @@
  * nothing, start no thread and know no model. They expect FTZ and DAZ to be set (device/cpu does that in its threads).
  *
  * Layouts. A weight matrix [N][K] lies in panels of 16 outputs; a panel is its steps of 32 k one after the other; a
- *   panel-step (a "tile" once it is bf16: 16 x 32 numbers, 1 KiB) is stored as its type allows: see kernel_panel_step_bytes().
- *   Which number of the tile lies where differs between instruction sets: kernel_table.tile_offset. Rows of
- *   activations are packed the same way: `pack_x` writes 32 numbers a step. Callers treat both as opaque bytes. */
+ *   panel-step (a "tile" once it is bf16: 16 x 32 numbers, 1 KiB) is stored as its type allows: see
+ * kernel_panel_step_bytes(). Which number of the tile lies where differs between instruction sets:
+ * kernel_table.tile_offset. Rows of activations are packed the same way: `pack_x` writes 32 numbers a step. Callers
+ * treat both as opaque bytes. */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
 
@@ -40,19 +41,20 @@ enum kernel_isa kernel_isa_best(enum kernel_isa max);
 
 /* A packed matrix as its kernels see it. */
 struct kernel_weights {
-    enum dtype dtype;   /* BF16, Q8_0, Q4_0, Q4_1 (bf16 products) or F32 (f32 products) */
+    enum dtype dtype;    /* BF16, Q8_0, Q4_0, Q4_1 (bf16 products) or F32 (f32 products) */
     const uint8_t *data; /* borrowed; panels of panel_bytes each */
     size_t panel_bytes;
-    int n_steps;        /* of 32 k, over all shards */
+    int n_steps; /* of 32 k, over all shards */
 };
 
-/* c[row][16 p + i] for n_rows rows and n_panels panels: accumulators start at zero, or at c where `add`; steps step_0 .. step_0 +
- * n_steps - 1 are added. x: packed rows, x_stride bytes apart, at step_0. c: c_stride floats a row, n_panels * 16 written.
- * `w` points at tiles: panel p begins at w + p * w_stride, at step_0. Rows 0 .. any. */
-typedef void kernel_product_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
-                               int n_rows, int n_panels, int n_steps, bool add);
+/* c[row][16 p + i] for n_rows rows and n_panels panels: accumulators start at zero, or at c where `add`; steps step_0
+ * .. step_0 + n_steps - 1 are added. x: packed rows, x_stride bytes apart, at step_0. c: c_stride floats a row,
+ * n_panels * 16 written. `w` points at tiles: panel p begins at w + p * w_stride, at step_0. Rows 0 .. any. */
+typedef void kernel_product_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
+                               size_t w_stride, int n_rows, int n_panels, int n_steps, bool add);
 /* One row against panels that are still quantised: c[16 p + i], as kernel_product_fn with n_rows = 1. */
-typedef void kernel_vector_fn(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add);
+typedef void kernel_vector_fn(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                              bool add);
 /* Quantised panel-steps to tiles. */
 typedef void kernel_unpack_fn(uint8_t *tiles, const uint8_t *w, int n_steps);
 /* n numbers (up to a multiple of 32 is zero padded) of a row to packed form, rounded as the form demands. */
@@ -76,9 +78,11 @@ struct kernel_attention_row {
     float m;
     float l[ORDER_LANES];
 };
-/* One key block for one query row: takes 32 scores, of which the first n_visible (1..32) count; updates m and l; writes the 32 p's
- * (0 where not visible) over the scores, rounded to bf16 where round_p; multiplies o (n_o numbers) by c where c is not 1. */
-typedef void kernel_attention_fn(struct kernel_attention_row *row, float *scores, int n_visible, float scale, bool round_p, float *o, int n_o);
+/* One key block for one query row: takes 32 scores, of which the first n_visible (1..32) count; updates m and l; writes
+ * the 32 p's (0 where not visible) over the scores, rounded to bf16 where round_p; multiplies o (n_o numbers) by c
+ * where c is not 1. */
+typedef void kernel_attention_fn(struct kernel_attention_row *row, float *scores, int n_visible, float scale,
+                                 bool round_p, float *o, int n_o);
 /* Merges the span (m2, l2, o2) into (m1, l1, o1); o has n numbers. */
 typedef void kernel_merge_fn(float *m1, float *l1, float *o1, float m2, float l2, const float *o2, int n);
 /* Tree sum of 16 lanes. */
@@ -95,7 +99,8 @@ struct kernel_table {
     struct kernel_product bf16, f32;
     kernel_vector_fn *vector[DTYPE_COUNT]; /* one row; NULL: unpack first */
     kernel_unpack_fn *unpack[DTYPE_COUNT]; /* quantised types */
-    /* Place of (output, k): in a bf16 tile in numbers; of a 4-bit code in nibbles and of an 8-bit code in bytes from the first code. */
+    /* Place of (output, k): in a bf16 tile in numbers; of a 4-bit code in nibbles and of an 8-bit code in bytes from
+     * the first code. */
     uint16_t tile_offset[KERNEL_PANEL][ORDER_STEP];
     uint16_t nibble_offset[KERNEL_PANEL][ORDER_STEP];
     uint16_t byte_offset[KERNEL_PANEL][ORDER_STEP];
@@ -113,21 +118,21 @@ struct kernel_table {
 /* Fills the table for isa, which is usable: ref first, then each better set over it. */
 void kernel_table_init(struct kernel_table *t, enum kernel_isa isa);
 
-/* Bytes of one panel-step: BF16 1,024; F32 2,048; Q8_0 544; Q4_0 288; Q4_1 320 (scales as 16 f16, then minima, then codes). */
+/* Bytes of one panel-step: BF16 1,024; F32 2,048; Q8_0 544; Q4_0 288; Q4_1 320 (scales as 16 f16, then minima, then
+ * codes). */
 size_t kernel_panel_step_bytes(enum dtype d);
 /* f32 tiles are [32 k][16 outputs] on every instruction set. */
 
-/* Packs one panel-step from 16 stored rows (rows[i] points at the stored elements for this step, NULL: a zero row); n of the 32 k's
- * are there, the rest is zero. stored is F32, BF16, F16 or quantised; `to` is what kernel_weights.dtype says. Quantised to
- * itself needs n = 32. */
-void kernel_pack_panel_step(const struct kernel_table *t, uint8_t *out, enum dtype to, enum dtype stored, const void *const rows[KERNEL_PANEL],
-                            int n);
+/* Packs one panel-step from 16 stored rows (rows[i] points at the stored elements for this step, NULL: a zero row); n
+ * of the 32 k's are there, the rest is zero. stored is F32, BF16, F16 or quantised; `to` is what kernel_weights.dtype
+ * says. Quantised to itself needs n = 32. */
+void kernel_pack_panel_step(const struct kernel_table *t, uint8_t *out, enum dtype to, enum dtype stored,
+                            const void *const rows[KERNEL_PANEL], int n);
 /* Places one number of a bf16 or f32 tile (the KV cache writes single keys). */
-static inline void kernel_tile_put(const struct kernel_table *t, uint8_t *tile, enum dtype d, int output, int k, float value) {
-    if (d == DTYPE_F32)
-        ((float *)tile)[k * KERNEL_PANEL + output] = value;
-    else
-        ((uint16_t *)tile)[t->tile_offset[output][k]] = dtype_bf16_from_f32(value);
+static inline void kernel_tile_put(const struct kernel_table *t, uint8_t *tile, enum dtype d, int output, int k,
+                                   float value) {
+    if (d == DTYPE_F32) ((float *)tile)[k * KERNEL_PANEL + output] = value;
+    else ((uint16_t *)tile)[t->tile_offset[output][k]] = dtype_bf16_from_f32(value);
 }
 
 #endif

@@ -21,7 +21,8 @@ static void pack_nibbles(const struct kernel_table *t, uint8_t *codes, int outpu
 }
 
 /* A row that is not there: its codes must stand for zero. */
-static void pack_quantised(const struct kernel_table *t, uint8_t *out, enum dtype d, const void *const rows[KERNEL_PANEL]) {
+static void pack_quantised(const struct kernel_table *t, uint8_t *out, enum dtype d,
+                           const void *const rows[KERNEL_PANEL]) {
     const size_t bytes = kernel_panel_step_bytes(d);
     memset(out, 0, bytes);
     uint16_t *scales = (uint16_t *)out;
@@ -51,7 +52,8 @@ static void pack_f32(float *tile, enum dtype stored, const void *const rows[KERN
     }
 }
 
-static void pack_bf16(const struct kernel_table *t, uint16_t *tile, enum dtype stored, const void *const rows[KERNEL_PANEL], int n_k) {
+static void pack_bf16(const struct kernel_table *t, uint16_t *tile, enum dtype stored,
+                      const void *const rows[KERNEL_PANEL], int n_k) {
     uint16_t values[ORDER_STEP];
     memset(tile, 0, 1024);
     for (int n = 0; n < KERNEL_PANEL; n++) {
@@ -63,10 +65,7 @@ static void pack_bf16(const struct kernel_table *t, uint16_t *tile, enum dtype s
 
 void kernel_pack_panel_step(const struct kernel_table *t, uint8_t *out, enum dtype to, enum dtype stored,
                             const void *const rows[KERNEL_PANEL], int n) {
-    if (to == DTYPE_F32)
-        pack_f32((float *)out, stored, rows, n);
-    else if (to == DTYPE_BF16)
-        pack_bf16(t, (uint16_t *)out, stored, rows, n);
-    else
-        pack_quantised(t, out, to, rows);
+    if (to == DTYPE_F32) pack_f32((float *)out, stored, rows, n);
+    else if (to == DTYPE_BF16) pack_bf16(t, (uint16_t *)out, stored, rows, n);
+    else pack_quantised(t, out, to, rows);
 }

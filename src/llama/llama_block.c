@@ -22,21 +22,39 @@ cria_status llama_block_fwd(llama_session *s, int layer, struct llama_batch batc
     normed.n_rows = attn_out.n_rows = hidden.n_rows = batch.n_rows;
     normed.row_bytes = device_row_bytes(m->dev, &w->q);
     uint8_t *cache = (uint8_t *)s->cache.data + (size_t)layer * s->kv.page_bytes;
-    const struct device_rotate rotate = {.qkv = s->qkv, .qkv_stride = (size_t)qkv_width, .n_heads = c->n_heads, .kv = &s->kv,
-                                         .cosines = s->cosines, .sines = s->sines, .runs = s->runs, .n_runs = batch.n_runs,
-                                         .n_rows = batch.n_rows, .cache = cache, .page_stride = s->page_bytes, .q = s->q};
-    const struct device_attention attention = {.n_heads = c->n_heads, .kv = &s->kv, .runs = s->runs, .n_runs = batch.n_runs,
-                                               .n_rows = batch.n_rows, .cache = cache, .page_stride = s->page_bytes, .q = s->q,
-                                               .out = attn_out.rows, .m = &w->o, .rows = s->attn_rows, .scratch = s->attention_scratch,
+    const struct device_rotate rotate = {.qkv = s->qkv,
+                                         .qkv_stride = (size_t)qkv_width,
+                                         .n_heads = c->n_heads,
+                                         .kv = &s->kv,
+                                         .cosines = s->cosines,
+                                         .sines = s->sines,
+                                         .runs = s->runs,
+                                         .n_runs = batch.n_runs,
+                                         .n_rows = batch.n_rows,
+                                         .cache = cache,
+                                         .page_stride = s->page_bytes,
+                                         .q = s->q};
+    const struct device_attention attention = {.n_heads = c->n_heads,
+                                               .kv = &s->kv,
+                                               .runs = s->runs,
+                                               .n_runs = batch.n_runs,
+                                               .n_rows = batch.n_rows,
+                                               .cache = cache,
+                                               .page_stride = s->page_bytes,
+                                               .q = s->q,
+                                               .out = attn_out.rows,
+                                               .m = &w->o,
+                                               .rows = s->attn_rows,
+                                               .scratch = s->attention_scratch,
                                                .max_context = s->options.max_context};
     cria_status status = CRIA_OK;
     TRY(nn_rmsnorm_fwd(m->dev, x, w->attn_norm, eps, &w->q, normed, err)); /* F1 */
     TRY(nn_linear_fwd(m->dev, normed, (const struct device_matrix *[]){&w->q, &w->k, &w->v}, 3, false, qkv, err));
-    TRY(nn_attention_fwd(m->dev, qkv, &rotate, &attention, attn_out, err));                           /* F2 */
-    TRY(nn_linear_fwd(m->dev, attn_out, (const struct device_matrix *[]){&w->o}, 1, true, x, err));    /* F3 */
-    TRY(nn_rmsnorm_fwd(m->dev, x, w->ffn_norm, eps, &w->gate, normed, err));                           /* F4 */
-    TRY(nn_gated_fwd(m->dev, normed, &w->gate, &w->up, &w->down, hidden, err));                        /* F5 */
-    TRY(nn_linear_fwd(m->dev, hidden, (const struct device_matrix *[]){&w->down}, 1, true, x, err));   /* F6 */
+    TRY(nn_attention_fwd(m->dev, qkv, &rotate, &attention, attn_out, err));                          /* F2 */
+    TRY(nn_linear_fwd(m->dev, attn_out, (const struct device_matrix *[]){&w->o}, 1, true, x, err));  /* F3 */
+    TRY(nn_rmsnorm_fwd(m->dev, x, w->ffn_norm, eps, &w->gate, normed, err));                         /* F4 */
+    TRY(nn_gated_fwd(m->dev, normed, &w->gate, &w->up, &w->down, hidden, err));                      /* F5 */
+    TRY(nn_linear_fwd(m->dev, hidden, (const struct device_matrix *[]){&w->down}, 1, true, x, err)); /* F6 */
 out:
     return status;
 }

@@ -34,7 +34,11 @@ static void bind_books(llama_session *s, const struct llama_books *b) {
     s->scratch = plan_bind(p, b->scratch);
     s->attention_scratch = plan_bind(p, b->attention_scratch);
     s->q = (struct device_rows){plan_bind(p, b->q), 0};
-    const struct { struct nn_packed *packed; int booking, n_rows; const struct device_matrix *next; } packed[] = {
+    const struct {
+        struct nn_packed *packed;
+        int booking, n_rows;
+        const struct device_matrix *next;
+    } packed[] = {
         {&s->normed, b->normed, rows, &w->q},
         {&s->attn_out, b->attn_out, rows, &w->o},
         {&s->hidden, b->hidden, rows, &w->down},
@@ -95,8 +99,8 @@ void llama_session_destroy(llama_session **s) {
 }
 
 /* Counts rows and logits, and checks every run before anything changes. */
-static cria_status check_runs(const llama_session *s, const struct llama_run *runs, int n_runs, int *ret_rows, int *ret_logits,
-                              struct cria_error *err) {
+static cria_status check_runs(const llama_session *s, const struct llama_run *runs, int n_runs, int *ret_rows,
+                              int *ret_logits, struct cria_error *err) {
     int64_t n_rows = 0, n_logits = 0;
     if (n_runs < 1 || n_runs > s->options.max_sequences)
         return ERROR_SET(err, CRIA_RANGE, "%d runs in one call, expected 1 to %d", n_runs, s->options.max_sequences);
@@ -105,16 +109,17 @@ static cria_status check_runs(const llama_session *s, const struct llama_run *ru
             return ERROR_SET(err, CRIA_RANGE, "run %d: %d tokens, logits of %d", i, runs[i].n_tokens, runs[i].n_logits);
         for (int t = 0; t < runs[i].n_tokens; t++)
             if (runs[i].tokens[t] < 0 || runs[i].tokens[t] >= s->model->config.n_vocab)
-                return ERROR_SET(err, CRIA_RANGE, "run %d: token id %d at place %d is not in 0 .. %lld", i, runs[i].tokens[t], t,
-                                 (long long)s->model->config.n_vocab - 1);
+                return ERROR_SET(err, CRIA_RANGE, "run %d: token id %d at place %d is not in 0 .. %lld", i,
+                                 runs[i].tokens[t], t, (long long)s->model->config.n_vocab - 1);
         for (int j = 0; j < i; j++)
-            if (runs[j].sequence == runs[i].sequence) return ERROR_SET(err, CRIA_USAGE, "runs %d and %d are the same sequence", j, i);
+            if (runs[j].sequence == runs[i].sequence)
+                return ERROR_SET(err, CRIA_USAGE, "runs %d and %d are the same sequence", j, i);
         n_rows += runs[i].n_tokens;
         n_logits += runs[i].n_logits;
     }
     if (n_rows > s->options.max_rows || n_logits > s->options.max_logits)
-        return ERROR_SET(err, CRIA_LIMIT, "%lld rows and %lld rows of logits, the session has room for %d and %d", (long long)n_rows,
-                         (long long)n_logits, s->options.max_rows, s->options.max_logits);
+        return ERROR_SET(err, CRIA_LIMIT, "%lld rows and %lld rows of logits, the session has room for %d and %d",
+                         (long long)n_rows, (long long)n_logits, s->options.max_rows, s->options.max_logits);
     *ret_rows = (int)n_rows;
     *ret_logits = (int)n_logits;
     return CRIA_OK;
@@ -145,15 +150,18 @@ static cria_status reserve_all(llama_session *s, const struct llama_run *runs, i
 static cria_status embed_runs(llama_session *s, const struct llama_run *runs, int n_runs, struct cria_error *err) {
     const int64_t d_model = s->model->config.d_model;
     for (int i = 0; i < n_runs; i++) {
-        const struct nn_floats x = {s->residual + s->runs[i].row_0 * d_model, runs[i].n_tokens, d_model, (size_t)d_model};
-        const cria_status status = nn_embedding_fwd(s->model->dev, &s->model->embedding, runs[i].tokens, runs[i].n_tokens, x, err);
+        const struct nn_floats x = {s->residual + s->runs[i].row_0 * d_model, runs[i].n_tokens, d_model,
+                                    (size_t)d_model};
+        const cria_status status =
+            nn_embedding_fwd(s->model->dev, &s->model->embedding, runs[i].tokens, runs[i].n_tokens, x, err);
         if (status != CRIA_OK) return status;
     }
     return CRIA_OK;
 }
 
 /* Gathers the rows whose logits are wanted, normalises them and multiplies them with the head. */
-static cria_status head_fwd(llama_session *s, const struct llama_run *runs, int n_runs, int n_logits, float *logits, struct cria_error *err) {
+static cria_status head_fwd(llama_session *s, const struct llama_run *runs, int n_runs, int n_logits, float *logits,
+                            struct cria_error *err) {
     const llama_model *m = s->model;
     const int64_t d_model = m->config.d_model, n_vocab = m->config.n_vocab;
     float *to = s->final_rows;
@@ -168,11 +176,13 @@ static cria_status head_fwd(llama_session *s, const struct llama_run *runs, int 
     struct nn_packed normed = s->final_normed;
     normed.n_rows = n_logits;
     cria_status status = nn_rmsnorm_fwd(m->dev, rows, m->final_norm, (float)m->config.norm_eps, &m->head, normed, err);
-    if (status == CRIA_OK) status = nn_linear_fwd(m->dev, normed, (const struct device_matrix *[]){&m->head}, 1, false, out_rows, err);
+    if (status == CRIA_OK)
+        status = nn_linear_fwd(m->dev, normed, (const struct device_matrix *[]){&m->head}, 1, false, out_rows, err);
     return status;
 }
 
-cria_status llama_forward(llama_session *s, const struct llama_run *runs, int n_runs, float *logits, struct cria_error *err) {
+cria_status llama_forward(llama_session *s, const struct llama_run *runs, int n_runs, float *logits,
+                          struct cria_error *err) {
     struct llama_batch batch = {.n_runs = n_runs};
     int n_logits = 0;
     cria_status status = check_runs(s, runs, n_runs, &batch.n_rows, &n_logits, err);
@@ -197,4 +207,6 @@ float llama_logsumexp(const llama_session *s, const float *logits) {
     return sum;
 }
 
-float llama_logprob(const llama_session *s, const float *logits, int32_t token) { return logits[token] - llama_logsumexp(s, logits); }
+float llama_logprob(const llama_session *s, const float *logits, int32_t token) {
+    return logits[token] - llama_logsumexp(s, logits);
+}

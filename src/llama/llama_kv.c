@@ -10,7 +10,9 @@
 
 static int64_t pages_for(int64_t n_tokens) { return (n_tokens + LLAMA_PAGE - 1) / LLAMA_PAGE; }
 
-static uint8_t *page_at(const llama_session *s, int32_t page) { return (uint8_t *)s->cache.data + (size_t)page * s->page_bytes; }
+static uint8_t *page_at(const llama_session *s, int32_t page) {
+    return (uint8_t *)s->cache.data + (size_t)page * s->page_bytes;
+}
 
 static int32_t take_page(llama_session *s) {
     const int32_t page = s->free_pages[--s->n_free];
@@ -40,14 +42,14 @@ static void drop_page(llama_session *s, int32_t page) {
 cria_status llama_kv_reserve(llama_sequence *q, int64_t n_tokens, struct cria_error *err) {
     llama_session *s = q->session;
     if (n_tokens > s->options.max_context - q->n_tokens)
-        return ERROR_SET(err, CRIA_LIMIT, "%lld tokens and %lld more are over the context of %lld", (long long)q->n_tokens,
-                         (long long)n_tokens, (long long)s->options.max_context);
+        return ERROR_SET(err, CRIA_LIMIT, "%lld tokens and %lld more are over the context of %lld",
+                         (long long)q->n_tokens, (long long)n_tokens, (long long)s->options.max_context);
     const int64_t have = pages_for(q->n_tokens), need = pages_for(q->n_tokens + n_tokens);
     const int in_last = (int)(q->n_tokens % LLAMA_PAGE);
     const bool is_shared = in_last && s->page_users[q->pages[have - 1]] > 1;
     if (need - have + is_shared > s->n_free)
-        return ERROR_SET(err, CRIA_LIMIT, "the KV cache has %d free pages of %d tokens, %lld are needed", s->n_free, LLAMA_PAGE,
-                         (long long)(need - have + is_shared));
+        return ERROR_SET(err, CRIA_LIMIT, "the KV cache has %d free pages of %d tokens, %lld are needed", s->n_free,
+                         LLAMA_PAGE, (long long)(need - have + is_shared));
     if (is_shared) {
         const int32_t shared = q->pages[have - 1];
         q->pages[have - 1] = copy_page(s, shared, in_last);
@@ -61,7 +63,8 @@ void llama_kv_shrink(llama_sequence *q, int64_t n_tokens) {
     llama_session *s = q->session;
     for (int64_t i = pages_for(n_tokens); i < pages_for(q->n_tokens); i++) drop_page(s, q->pages[i]);
     const int in_last = (int)(n_tokens % LLAMA_PAGE);
-    if (in_last && s->page_users[q->pages[n_tokens / LLAMA_PAGE]] == 1) clear_behind(s, q->pages[n_tokens / LLAMA_PAGE], in_last);
+    if (in_last && s->page_users[q->pages[n_tokens / LLAMA_PAGE]] == 1)
+        clear_behind(s, q->pages[n_tokens / LLAMA_PAGE], in_last);
     q->n_tokens = n_tokens;
 }
 
@@ -77,10 +80,12 @@ cria_status llama_sequence_create(llama_sequence **ret, llama_session *s, struct
     return ERROR_SET(err, CRIA_BUSY, "all %d sequences of the session are in use", s->options.max_sequences);
 }
 
-cria_status llama_sequence_fork(llama_sequence **ret, const llama_sequence *from, int64_t n_tokens, struct cria_error *err) {
+cria_status llama_sequence_fork(llama_sequence **ret, const llama_sequence *from, int64_t n_tokens,
+                                struct cria_error *err) {
     llama_session *s = from->session;
     if (n_tokens < 0 || n_tokens > from->n_tokens)
-        return ERROR_SET(err, CRIA_RANGE, "cannot take %lld tokens from a sequence of %lld", (long long)n_tokens, (long long)from->n_tokens);
+        return ERROR_SET(err, CRIA_RANGE, "cannot take %lld tokens from a sequence of %lld", (long long)n_tokens,
+                         (long long)from->n_tokens);
     const int64_t whole = n_tokens / LLAMA_PAGE;
     const bool has_part = n_tokens % LLAMA_PAGE != 0;
     if (has_part && s->n_free == 0) return ERROR_SET(err, CRIA_LIMIT, "the KV cache has no free page");

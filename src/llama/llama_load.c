@@ -1,4 +1,5 @@
-/* llama_load.c: binding a model: every weight described, booked in one allocation, packed straight from the mapped file.
+/* llama_load.c: binding a model: every weight described, booked in one allocation, packed straight from the mapped
+ * file.
  *
  * There is never a second copy: a tensor is packed into its final place and the file's pages are let go. */
 #include <string.h>
@@ -13,16 +14,26 @@ typedef cria_status matrix_fn(void *arg, llama_model *m, enum arch_weight w, int
 static struct device_matrix *matrix_of(llama_model *m, enum arch_weight w, int layer) {
     struct llama_layer *l = layer >= 0 ? &m->layers[layer] : NULL;
     switch (w) {
-        case ARCH_W_EMBEDDING: return &m->embedding;
-        case ARCH_W_HEAD: return &m->head;
-        case ARCH_W_Q: return &l->q;
-        case ARCH_W_K: return &l->k;
-        case ARCH_W_V: return &l->v;
-        case ARCH_W_O: return &l->o;
-        case ARCH_W_GATE: return &l->gate;
-        case ARCH_W_UP: return &l->up;
-        case ARCH_W_DOWN: return &l->down;
-        default: return NULL;
+        case ARCH_W_EMBEDDING:
+            return &m->embedding;
+        case ARCH_W_HEAD:
+            return &m->head;
+        case ARCH_W_Q:
+            return &l->q;
+        case ARCH_W_K:
+            return &l->k;
+        case ARCH_W_V:
+            return &l->v;
+        case ARCH_W_O:
+            return &l->o;
+        case ARCH_W_GATE:
+            return &l->gate;
+        case ARCH_W_UP:
+            return &l->up;
+        case ARCH_W_DOWN:
+            return &l->down;
+        default:
+            return NULL;
     }
 }
 
@@ -41,7 +52,8 @@ static int shard_columns(const struct arch_config *c, enum arch_weight w, int64_
     return n_shards;
 }
 
-static struct device_matrix_source source_of(const llama_model *m, const model_files *files, enum arch_weight w, int layer) {
+static struct device_matrix_source source_of(const llama_model *m, const model_files *files, enum arch_weight w,
+                                             int layer) {
     struct device_matrix_source source = {.stored = m->compute == LLAMA_COMPUTE_F32 ? DTYPE_F32 : DTYPE_BF16};
     arch_weight_shape(&m->config, w, &source.n_rows, &source.n_columns);
     if (files) {
@@ -76,7 +88,8 @@ void llama_load_describe(llama_model *m, const model_files *files) {
 static size_t aligned(size_t n) { return (n + PAGES_ALIGNMENT - 1) / PAGES_ALIGNMENT * PAGES_ALIGNMENT; }
 
 /* Packs one weight to the place at *offset; with memory NULL only moves the offset. */
-static void place_one(llama_model *m, const model_files *files, enum arch_weight w, int layer, uint8_t *memory, size_t *offset) {
+static void place_one(llama_model *m, const model_files *files, enum arch_weight w, int layer, uint8_t *memory,
+                      size_t *offset) {
     struct device_matrix *matrix = matrix_of(m, w, layer);
     int64_t n_rows, n_columns;
     arch_weight_shape(&m->config, w, &n_rows, &n_columns);
@@ -117,14 +130,15 @@ static enum llama_compute default_compute(const model_files *files, const struct
     return LLAMA_COMPUTE_F32;
 }
 
-cria_status llama_model_load(llama_model **ret, const model_files *files, device *dev, const struct llama_model_options *options,
-                             struct cria_error *err) {
+cria_status llama_model_load(llama_model **ret, const model_files *files, device *dev,
+                             const struct llama_model_options *options, struct cria_error *err) {
     cria_status status = CRIA_OK;
     llama_model *m = ALLOC_NEW(llama_model);
     if (!m) return ERROR_NOMEM(err, sizeof *m, "the model");
     m->config = *model_files_config(files);
     m->dev = dev;
-    m->compute = options && options->compute != LLAMA_COMPUTE_DEFAULT ? options->compute : default_compute(files, &m->config);
+    m->compute =
+        options && options->compute != LLAMA_COMPUTE_DEFAULT ? options->compute : default_compute(files, &m->config);
     m->layers = alloc_zeroed((size_t)m->config.n_layers, sizeof *m->layers);
     if (!m->layers) {
         status = ERROR_NOMEM(err, (size_t)m->config.n_layers * sizeof *m->layers, "the model's layers");

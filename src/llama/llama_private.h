@@ -15,18 +15,18 @@ struct llama_layer {
 struct llama_model {
     struct arch_config config;
     enum llama_compute compute;
-    device *dev;                /* borrowed */
-    struct pages memory;        /* owned: all weights */
+    device *dev;                          /* borrowed */
+    struct pages memory;                  /* owned: all weights */
     struct device_matrix embedding, head; /* tied: head is the embedding */
-    float *final_norm;          /* borrowed from memory */
-    struct llama_layer *layers; /* owned */
+    float *final_norm;                    /* borrowed from memory */
+    struct llama_layer *layers;           /* owned */
     uint64_t n_bytes;
 };
 
 /* What a session needs of each kind, booked in one plan; the numbers are bookings. */
 struct llama_books {
-    int residual, normed, qkv, q, attn_rows, attn_out, hidden, final_normed, final_rows, scratch, attention_scratch, cosines, sines,
-        runs, page_tables, free_pages, page_users, sequences;
+    int residual, normed, qkv, q, attn_rows, attn_out, hidden, final_normed, final_rows, scratch, attention_scratch,
+        cosines, sines, runs, page_tables, free_pages, page_users, sequences;
 };
 
 struct llama_sequence {
@@ -43,8 +43,8 @@ struct llama_session {
     size_t page_bytes; /* of all layers */
     int32_t n_pages, n_free;
     int64_t pages_per_sequence;
-    plan *books;        /* owned */
-    struct pages cache; /* owned: n_pages x page_bytes */
+    plan *books;         /* owned */
+    struct pages cache;  /* owned: n_pages x page_bytes */
     int32_t *free_pages; /* stack of page numbers; this and the following borrowed from the plan */
     int32_t *page_users; /* sequences that hold each page */
     struct llama_sequence *sequences;
@@ -56,10 +56,10 @@ struct llama_session {
 };
 
 /* llama_plan.c: the sizes and bookings of a session of a model of this shape (matrices as described in the model). */
-CRIA_MUST_CHECK cria_status llama_plan_options(const struct arch_config *c, enum llama_compute compute, struct llama_session_options *options,
-                                               struct cria_error *err);
-CRIA_MUST_CHECK cria_status llama_plan_book(const llama_model *m, const struct llama_session_options *options, plan **ret,
-                                            struct llama_books *ret_books, struct cria_error *err);
+CRIA_MUST_CHECK cria_status llama_plan_options(const struct arch_config *c, enum llama_compute compute,
+                                               struct llama_session_options *options, struct cria_error *err);
+CRIA_MUST_CHECK cria_status llama_plan_book(const llama_model *m, const struct llama_session_options *options,
+                                            plan **ret, struct llama_books *ret_books, struct cria_error *err);
 int64_t llama_plan_pages_per_sequence(const struct llama_session_options *options);
 int64_t llama_plan_pages(const struct llama_session_options *options);
 /* The widest K of any product. */
@@ -77,6 +77,7 @@ void llama_kv_shrink(llama_sequence *q, int64_t n_tokens);
 struct llama_batch {
     int n_rows, n_runs;
 };
-CRIA_MUST_CHECK cria_status llama_block_fwd(llama_session *s, int layer, struct llama_batch batch, struct cria_error *err);
+CRIA_MUST_CHECK cria_status llama_block_fwd(llama_session *s, int layer, struct llama_batch batch,
+                                            struct cria_error *err);
 
 #endif

@@ -5,14 +5,15 @@
  * No scaling, no position. */
 #include "nn/nn.h"
 
-cria_status nn_embedding_fwd(device *d, const struct device_matrix *table, const int32_t *ids, int n_ids, struct nn_floats x,
-                             struct cria_error *err) {
+cria_status nn_embedding_fwd(device *d, const struct device_matrix *table, const int32_t *ids, int n_ids,
+                             struct nn_floats x, struct cria_error *err) {
     if (x.n_rows < n_ids || x.width != table->n_columns)
-        return ERROR_SET(err, CRIA_SHAPE, "embedding of %d ids x %lld into %d x %lld", n_ids, (long long)table->n_columns, x.n_rows,
-                         (long long)x.width);
+        return ERROR_SET(err, CRIA_SHAPE, "embedding of %d ids x %lld into %d x %lld", n_ids,
+                         (long long)table->n_columns, x.n_rows, (long long)x.width);
     for (int i = 0; i < n_ids; i++)
         if (ids[i] < 0 || ids[i] >= table->n_rows)
-            return ERROR_SET(err, CRIA_RANGE, "token id %d at place %d is not in 0 .. %lld", ids[i], i, (long long)table->n_rows - 1);
+            return ERROR_SET(err, CRIA_RANGE, "token id %d at place %d is not in 0 .. %lld", ids[i], i,
+                             (long long)table->n_rows - 1);
     device_embed(d, table, ids, n_ids, x.data, x.stride); /* F1 */
     return CRIA_OK;
 }

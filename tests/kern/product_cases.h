@@ -38,15 +38,15 @@ static inline float cases_number(int flavour) {
 }
 
 struct product_case {
-    enum dtype stored, packed; /* as in a file, and as the kernels read it */
+    enum dtype stored, packed;          /* as in a file, and as the kernels read it */
     int n_rows, n_panels, n_steps, n_k; /* n_k: real columns; the rest of the steps is padding */
     int flavour;
     bool add;
 };
 
 /* The outputs of one case by one table; c has a guard band in front, behind and between rows. */
-static inline void run_case(const struct kernel_table *t, const struct product_case *p, const uint8_t *rows, size_t row_bytes,
-                            const float *x, float *c, size_t c_stride) {
+static inline void run_case(const struct kernel_table *t, const struct product_case *p, const uint8_t *rows,
+                            size_t row_bytes, const float *x, float *c, size_t c_stride) {
     const struct kernel_product *product = p->packed == DTYPE_F32 ? &t->f32 : &t->bf16;
     const size_t step_bytes = kernel_panel_step_bytes(p->packed);
     const size_t panel_bytes = step_bytes * (size_t)p->n_steps, tile_panel = 1024 * (size_t)p->n_steps;
@@ -62,10 +62,11 @@ static inline void run_case(const struct kernel_table *t, const struct product_c
             for (int n = 0; n < KERNEL_PANEL; n++)
                 from[n] = rows + (size_t)(panel * KERNEL_PANEL + n) * row_bytes +
                           (size_t)s * ORDER_STEP / info->block_elements * info->block_bytes;
-            kernel_pack_panel_step(t, w + (size_t)panel * panel_bytes + (size_t)s * step_bytes, p->packed, p->stored, from,
-                                   left < ORDER_STEP ? left : ORDER_STEP);
+            kernel_pack_panel_step(t, w + (size_t)panel * panel_bytes + (size_t)s * step_bytes, p->packed, p->stored,
+                                   from, left < ORDER_STEP ? left : ORDER_STEP);
         }
-    for (int row = 0; row < p->n_rows; row++) product->pack_x(packed_x + (size_t)row * x_stride, x + row * p->n_k, p->n_k);
+    for (int row = 0; row < p->n_rows; row++)
+        product->pack_x(packed_x + (size_t)row * x_stride, x + row * p->n_k, p->n_k);
     if (p->n_rows == 1 && t->vector[p->packed]) {
         t->vector[p->packed](c, packed_x, w, panel_bytes, p->n_panels, p->n_steps, p->add);
     } else if (t->unpack[p->packed]) {
@@ -80,11 +81,13 @@ static inline void run_case(const struct kernel_table *t, const struct product_c
     alloc_free(packed_x);
 }
 
-static inline void check_case(const struct kernel_table *t, const struct kernel_table *ref, const struct product_case *p) {
+static inline void check_case(const struct kernel_table *t, const struct kernel_table *ref,
+                              const struct product_case *p) {
     const size_t n_out = (size_t)p->n_panels * KERNEL_PANEL, c_stride = n_out + GUARD_FLOATS;
     const size_t row_bytes = dtype_bytes(p->stored, (size_t)p->n_k), n_c = (size_t)p->n_rows * c_stride + GUARD_FLOATS;
     uint8_t *rows = alloc_array(n_out, row_bytes);
-    float *values = alloc_array((size_t)p->n_k, sizeof(float)), *x = alloc_array((size_t)(p->n_rows * p->n_k), sizeof(float));
+    float *values = alloc_array((size_t)p->n_k, sizeof(float)),
+          *x = alloc_array((size_t)(p->n_rows * p->n_k), sizeof(float));
     float *c = alloc_array(n_c, sizeof(float)), *expected = alloc_array(n_c, sizeof(float));
     assert_true(rows && values && x && c && expected);
     for (size_t n = 0; n < n_out; n++) {
@@ -97,9 +100,13 @@ static inline void check_case(const struct kernel_table *t, const struct kernel_
     run_case(t, p, rows, row_bytes, x, c + GUARD_FLOATS, c_stride);
     for (size_t i = 0; i < n_c; i++)
         if (memcmp(&c[i], &expected[i], sizeof c[i]) != 0)
-            fail_msg("%s, %s as %s, %d rows, %d panels, %d steps, %d columns, flavour %d, add %d: float %zu is %a, reference %a "
-                     "(seed %llu)", kernel_isa_name(t->isa), dtype_name(p->stored), dtype_name(p->packed), p->n_rows, p->n_panels,
-                     p->n_steps, p->n_k, p->flavour, p->add, i, (double)c[i], (double)expected[i], (unsigned long long)cases_seed);
+            fail_msg(
+                "%s, %s as %s, %d rows, %d panels, %d steps, %d columns, flavour %d, add %d: float %zu is %a, "
+                "reference %a "
+                "(seed %llu)",
+                kernel_isa_name(t->isa), dtype_name(p->stored), dtype_name(p->packed), p->n_rows, p->n_panels,
+                p->n_steps, p->n_k, p->flavour, p->add, i, (double)c[i], (double)expected[i],
+                (unsigned long long)cases_seed);
     alloc_free(rows);
     alloc_free(values);
     alloc_free(x);
@@ -109,9 +116,12 @@ static inline void check_case(const struct kernel_table *t, const struct kernel_
 
 /* Every type, and shapes around each blocking limit. */
 static inline void check_all_cases(const struct kernel_table *t) {
-    static const struct { enum dtype stored, packed; } kinds[] = {
-        {DTYPE_F32, DTYPE_F32},   {DTYPE_F16, DTYPE_F32},   {DTYPE_Q4_1, DTYPE_F32}, {DTYPE_F32, DTYPE_BF16}, {DTYPE_BF16, DTYPE_BF16},
-        {DTYPE_F16, DTYPE_BF16}, {DTYPE_Q8_0, DTYPE_BF16}, {DTYPE_Q8_0, DTYPE_Q8_0}, {DTYPE_Q4_0, DTYPE_Q4_0}, {DTYPE_Q4_1, DTYPE_Q4_1},
+    static const struct {
+        enum dtype stored, packed;
+    } kinds[] = {
+        {DTYPE_F32, DTYPE_F32},   {DTYPE_F16, DTYPE_F32},   {DTYPE_Q4_1, DTYPE_F32},  {DTYPE_F32, DTYPE_BF16},
+        {DTYPE_BF16, DTYPE_BF16}, {DTYPE_F16, DTYPE_BF16},  {DTYPE_Q8_0, DTYPE_BF16}, {DTYPE_Q8_0, DTYPE_Q8_0},
+        {DTYPE_Q4_0, DTYPE_Q4_0}, {DTYPE_Q4_1, DTYPE_Q4_1},
     };
     static const int row_counts[] = {1, 2, 3, 5, 6, 7, 12, 13, 16, 17, 31, 32, 33, 50};
     struct kernel_table ref;
@@ -123,8 +133,9 @@ static inline void check_all_cases(const struct kernel_table *t) {
                 const int n_steps = 1 + (int)(cases_draw() % 5);
                 const bool blocks = dtype_info(kinds[kind].stored)->block_elements > 1;
                 const int n_k = blocks ? n_steps * ORDER_STEP : n_steps * ORDER_STEP - (int)(cases_draw() % ORDER_STEP);
-                const struct product_case p = {kinds[kind].stored, kinds[kind].packed, row_counts[r], n_panels, n_steps, n_k,
-                                               (int)(cases_draw() % 3), cases_draw() & 1};
+                const struct product_case p = {
+                    kinds[kind].stored,      kinds[kind].packed, row_counts[r], n_panels, n_steps, n_k,
+                    (int)(cases_draw() % 3), cases_draw() & 1};
                 check_case(t, &ref, &p);
                 n_cases++;
             }

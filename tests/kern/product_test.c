@@ -1,5 +1,6 @@
 /* product_test.c: every instruction set that this machine has computes the bits of the reference (order.h).
- * Catches: a lane or nibble in the wrong place, an edge block, another order of additions, a write outside the output. */
+ * Catches: a lane or nibble in the wrong place, an edge block, another order of additions, a write outside the output.
+ */
 #include "product_cases.h"
 
 static void test_products(void **state) {

@@ -1,6 +1,6 @@
-/* rows_test.c: the row kernels: every instruction set gives the reference's bits at odd sizes inside guard bands, and the
- * reference is right against double precision, within bounds from the number of its roundings.
- * Catches: a tail handled by other operations, a write past the end, a wrong polynomial, a wrong tree. */
+/* rows_test.c: the row kernels: every instruction set gives the reference's bits at odd sizes inside guard bands, and
+ * the reference is right against double precision, within bounds from the number of its roundings. Catches: a tail
+ * handled by other operations, a write past the end, a wrong polynomial, a wrong tree. */
 #include <immintrin.h>
 #include <math.h>
 #include <setjmp.h>
@@ -39,7 +39,8 @@ static void run_all(const struct kernel_table *t, struct arrays *v, int n, int n
     t->rope(v->c, v->a, v->b, n / 2);
     t->scale(v->b, v->b, 0.37f, n);
     t->add(v->a, v->out, n);
-    t->attention(&v->row, v->scalar[0] > 0 ? v->a + MAX_N - 64 : v->b + MAX_N - 64, n_visible, 0.125f, round_p, v->c, n / 2);
+    t->attention(&v->row, v->scalar[0] > 0 ? v->a + MAX_N - 64 : v->b + MAX_N - 64, n_visible, 0.125f, round_p, v->c,
+                 n / 2);
     t->merge(&v->scalar[0], &v->scalar[1], v->c, 0.3f, 1.7f, v->out, n);
     v->scalar[0] += t->lanes(v->row.l);
     v->scalar[1] += t->logsumexp(v->a, n);
@@ -69,14 +70,14 @@ static void test_same_bits(void **state) {
             run_all(&ref, &expected, n, n_visible, round_p);
             run_all(&t, &got, n, n_visible, round_p);
             if (memcmp(&expected, &got, sizeof got) != 0)
-                fail_msg("%s differs from the reference: round %d, n %d, %d visible (seed %llu)", kernel_isa_name((enum kernel_isa)isa),
-                         round, n, n_visible, (unsigned long long)seed);
+                fail_msg("%s differs from the reference: round %d, n %d, %d visible (seed %llu)",
+                         kernel_isa_name((enum kernel_isa)isa), round, n, n_visible, (unsigned long long)seed);
         }
     }
 }
 
-/* silu through the gate kernel, over the range where exp neither vanishes nor overflows: relative error of exp 2^-23 and three
- * more roundings. */
+/* silu through the gate kernel, over the range where exp neither vanishes nor overflows: relative error of exp 2^-23
+ * and three more roundings. */
 static void test_gate_is_right(void **state) {
     (void)state;
     struct kernel_table ref;
@@ -85,7 +86,8 @@ static void test_gate_is_right(void **state) {
         float g = number(80.0f), one = 1.0f, h;
         ref.gate(&h, &g, &one, 1);
         const double exact = (double)g / (1.0 + exp(-(double)g));
-        if (fabs((double)h - exact) > 5 * 0x1p-23 * fabs(exact)) fail_msg("silu(%.9g) is %.9g, expected %.9g", (double)g, (double)h, exact);
+        if (fabs((double)h - exact) > 5 * 0x1p-23 * fabs(exact))
+            fail_msg("silu(%.9g) is %.9g, expected %.9g", (double)g, (double)h, exact);
     }
     const float extremes[] = {-INFINITY, -200.0f, 0.0f, 200.0f};
     for (int i = 0; i < 4; i++) {

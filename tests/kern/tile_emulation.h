@@ -1,7 +1,8 @@
 /* tile_emulation.h: the AMX tile unit in plain C, for machines without one: the functions of kernel/amx/tile.h.
  *
  * Its step is the one measured on the real unit: a chain of fused multiply-adds over even k, one over odd k, their sum
- * added to the accumulator, subnormals flushed. Tile shapes are held to the configuration, so that a row too many shows. */
+ * added to the accumulator, subnormals flushed. Tile shapes are held to the configuration, so that a row too many
+ * shows. */
 #ifndef TESTS_KERN_TILE_EMULATION_H
 #define TESTS_KERN_TILE_EMULATION_H
 
@@ -32,12 +33,14 @@ static inline void tile_clear(int t) { memset(emulated_tiles[t].bytes, 0, sizeof
 static inline void tile_load(int t, const void *from, size_t stride) {
     CRIA_ASSERT(emulated_tiles[t].rows > 0);
     tile_clear(t);
-    for (int r = 0; r < emulated_tiles[t].rows; r++) memcpy(emulated_tiles[t].bytes[r], (const uint8_t *)from + (size_t)r * stride, 64);
+    for (int r = 0; r < emulated_tiles[t].rows; r++)
+        memcpy(emulated_tiles[t].bytes[r], (const uint8_t *)from + (size_t)r * stride, 64);
 }
 
 static inline void tile_store(int t, void *to, size_t stride) {
     CRIA_ASSERT(emulated_tiles[t].rows > 0);
-    for (int r = 0; r < emulated_tiles[t].rows; r++) memcpy((uint8_t *)to + (size_t)r * stride, emulated_tiles[t].bytes[r], 64);
+    for (int r = 0; r < emulated_tiles[t].rows; r++)
+        memcpy((uint8_t *)to + (size_t)r * stride, emulated_tiles[t].bytes[r], 64);
 }
 
 static inline float emulated_half(const uint8_t *row, int i) {
@@ -52,8 +55,10 @@ static inline void tile_multiply(int c, int a, int b) {
         for (int n = 0; n < 16; n++) {
             float even = 0.0f, odd = 0.0f, sum;
             for (int r = 0; r < 16; r++) {
-                even = fmaf(emulated_half(emulated_tiles[a].bytes[m], 2 * r), emulated_half(emulated_tiles[b].bytes[r], 2 * n), even);
-                odd = fmaf(emulated_half(emulated_tiles[a].bytes[m], 2 * r + 1), emulated_half(emulated_tiles[b].bytes[r], 2 * n + 1), odd);
+                even = fmaf(emulated_half(emulated_tiles[a].bytes[m], 2 * r),
+                            emulated_half(emulated_tiles[b].bytes[r], 2 * n), even);
+                odd = fmaf(emulated_half(emulated_tiles[a].bytes[m], 2 * r + 1),
+                           emulated_half(emulated_tiles[b].bytes[r], 2 * n + 1), odd);
             }
             memcpy(&sum, emulated_tiles[c].bytes[m] + 4 * n, sizeof sum);
             sum += even + odd;

@@ -33,7 +33,8 @@ static int usable_processors(void) {
 cria_status device_create_cpu(device **ret, const struct device_options *options, struct cria_error *err) {
     const char *reason = NULL;
     if (options->n_threads < 0 || options->n_threads > DEVICE_MAX_THREADS)
-        return ERROR_SET(err, CRIA_RANGE, "threads: %d, expected 1 to %d (0: one for each processor)", options->n_threads, DEVICE_MAX_THREADS);
+        return ERROR_SET(err, CRIA_RANGE, "threads: %d, expected 1 to %d (0: one for each processor)",
+                         options->n_threads, DEVICE_MAX_THREADS);
     if (options->max_isa != KERNEL_ISA_NONE && !kernel_isa_usable(options->max_isa, &reason))
         return ERROR_SET(err, CRIA_UNSUPPORTED, "instruction set %s: %s", kernel_isa_name(options->max_isa), reason);
     struct cpu *c = ALLOC_NEW(struct cpu);

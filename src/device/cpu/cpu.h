@@ -13,7 +13,8 @@ struct cpu {
 static inline struct cpu *cpu_of(device *d) { return (struct cpu *)d; }
 
 /* Packs K floats of one row for products with m: each shard begins with a whole step. */
-static inline void cpu_pack_row(const struct device *d, const struct device_matrix *m, const float *values, uint8_t *out) {
+static inline void cpu_pack_row(const struct device *d, const struct device_matrix *m, const float *values,
+                                uint8_t *out) {
     const struct kernel_product *product = device_product(d, m->weights.dtype);
     for (int s = 0; s < m->n_shards; s++)
         product->pack_x(out + (size_t)m->shard_step[s] * product->x_step_bytes, values + m->shard_k[s],

@@ -15,11 +15,11 @@ enum {
 };
 
 struct shape {
-    int n_rep;       /* query heads of a group */
-    int n_tokens;    /* tokens in a tile */
-    int n_rows;      /* n_tokens * n_rep */
-    int n_levels;    /* of the span tree */
-    int o_stride;    /* S padded to whole panels */
+    int n_rep;               /* query heads of a group */
+    int n_tokens;            /* tokens in a tile */
+    int n_rows;              /* n_tokens * n_rep */
+    int n_levels;            /* of the span tree */
+    int o_stride;            /* S padded to whole panels */
     size_t q_bytes, p_bytes; /* of one packed row: a query, and 32 weights */
 };
 
@@ -43,20 +43,22 @@ struct partial {
 /* One thread's scratch, carved from bytes. */
 struct workspace {
     struct kernel_attention_row *rows;
-    float *scores;    /* n_rows x 32 */
-    uint8_t *weights; /* n_rows packed rows */
+    float *scores;                 /* n_rows x 32 */
+    uint8_t *weights;              /* n_rows packed rows */
     struct partial now, level[32]; /* the running span, and finished subtrees */
 };
 
 static size_t aligned(size_t n) { return (n + 63) / 64 * 64; }
 
 static size_t partial_bytes(const struct shape *s) {
-    return aligned((size_t)s->n_rows * sizeof(float)) * 2 + aligned((size_t)s->n_rows * (size_t)s->o_stride * sizeof(float));
+    return aligned((size_t)s->n_rows * sizeof(float)) * 2 +
+           aligned((size_t)s->n_rows * (size_t)s->o_stride * sizeof(float));
 }
 
 static size_t workspace_bytes(const struct shape *s) {
-    return aligned((size_t)s->n_rows * sizeof(struct kernel_attention_row)) + aligned((size_t)s->n_rows * ORDER_KEY_BLOCK * sizeof(float)) +
-           aligned((size_t)s->n_rows * s->p_bytes) + partial_bytes(s) * (size_t)(s->n_levels + 1);
+    return aligned((size_t)s->n_rows * sizeof(struct kernel_attention_row)) +
+           aligned((size_t)s->n_rows * ORDER_KEY_BLOCK * sizeof(float)) + aligned((size_t)s->n_rows * s->p_bytes) +
+           partial_bytes(s) * (size_t)(s->n_levels + 1);
 }
 
 static struct partial carve_partial(const struct shape *s, uint8_t **at) {
@@ -85,7 +87,7 @@ struct attention_work {
     const device *d;
     const struct device_attention *a;
     struct shape s;
-    float *out;         /* n_rows x H * S */
+    float *out; /* n_rows x H * S */
     uint8_t *workspaces;
     size_t workspace_bytes;
     float scale;
@@ -100,26 +102,31 @@ struct tile {
 };
 
 /* One block of keys for the rows from first_row on. */
-static void attend_block(const struct attention_work *w, const struct workspace *ws, const struct tile *t, int64_t page, int first_row) {
+static void attend_block(const struct attention_work *w, const struct workspace *ws, const struct tile *t, int64_t page,
+                         int first_row) {
     const struct shape *s = &w->s;
     const struct device_kv *kv = w->a->kv;
     const struct kernel_product *product = device_product(w->d, kv->dtype);
     const size_t tile_bytes = kernel_panel_step_bytes(kv->dtype);
     const int n_steps = (int)((kv->head_size + ORDER_STEP - 1) / ORDER_STEP), n_rows = t->n_tokens * s->n_rep;
-    const uint8_t *head = w->a->cache + (size_t)t->run->pages[page] * w->a->page_stride + (size_t)t->kv_head * kv->head_bytes;
-    const size_t q_row = ((size_t)t->kv_head * (size_t)w->a->n_rows + (size_t)(t->run->row_0 + t->token_0)) * (size_t)s->n_rep;
-    float *scores = ws->scores + (size_t)first_row * ORDER_KEY_BLOCK, *o = ws->now.o + (size_t)first_row * (size_t)s->o_stride;
+    const uint8_t *head =
+        w->a->cache + (size_t)t->run->pages[page] * w->a->page_stride + (size_t)t->kv_head * kv->head_bytes;
+    const size_t q_row =
+        ((size_t)t->kv_head * (size_t)w->a->n_rows + (size_t)(t->run->row_0 + t->token_0)) * (size_t)s->n_rep;
+    float *scores = ws->scores + (size_t)first_row * ORDER_KEY_BLOCK,
+          *o = ws->now.o + (size_t)first_row * (size_t)s->o_stride;
     product->run(scores, ORDER_KEY_BLOCK, w->a->q.data + (q_row + (size_t)first_row) * s->q_bytes, s->q_bytes, head,
                  (size_t)n_steps * tile_bytes, n_rows - first_row, ORDER_KEY_BLOCK / KERNEL_PANEL, n_steps, false);
     for (int r = first_row; r < n_rows; r++) {
         const int64_t visible = t->position_0 + r / s->n_rep - page * ORDER_KEY_BLOCK + 1;
         float *row_scores = ws->scores + (size_t)r * ORDER_KEY_BLOCK;
-        w->d->table.attention(&ws->rows[r], row_scores, visible < ORDER_KEY_BLOCK ? (int)visible : ORDER_KEY_BLOCK, w->scale,
-                              kv->dtype == DTYPE_BF16, ws->now.o + (size_t)r * (size_t)s->o_stride, s->o_stride);
+        w->d->table.attention(&ws->rows[r], row_scores, visible < ORDER_KEY_BLOCK ? (int)visible : ORDER_KEY_BLOCK,
+                              w->scale, kv->dtype == DTYPE_BF16, ws->now.o + (size_t)r * (size_t)s->o_stride,
+                              s->o_stride);
         product->pack_x(ws->weights + (size_t)r * s->p_bytes, row_scores, ORDER_KEY_BLOCK);
     }
-    product->run(o, (size_t)s->o_stride, ws->weights + (size_t)first_row * s->p_bytes, s->p_bytes, head + kv->value_offset, tile_bytes,
-                 n_rows - first_row, s->o_stride / KERNEL_PANEL, 1, true);
+    product->run(o, (size_t)s->o_stride, ws->weights + (size_t)first_row * s->p_bytes, s->p_bytes,
+                 head + kv->value_offset, tile_bytes, n_rows - first_row, s->o_stride / KERNEL_PANEL, 1, true);
 }
 
 /* First row of the tile that sees a key at or after position `key`. */
@@ -127,9 +134,11 @@ static int first_row_seeing(const struct attention_work *w, const struct tile *t
     return key <= t->position_0 ? 0 : (int)(key - t->position_0) * w->s.n_rep;
 }
 
-static void merge_rows(const struct attention_work *w, const struct partial *left, const struct partial *right, int row) {
+static void merge_rows(const struct attention_work *w, const struct partial *left, const struct partial *right,
+                       int row) {
     const size_t at = (size_t)row * (size_t)w->s.o_stride;
-    w->d->table.merge(&left->m[row], &left->l[row], left->o + at, right->m[row], right->l[row], right->o + at, w->s.o_stride);
+    w->d->table.merge(&left->m[row], &left->l[row], left->o + at, right->m[row], right->l[row], right->o + at,
+                      w->s.o_stride);
 }
 
 static void copy_row(const struct attention_work *w, const struct partial *to, const struct partial *from, int row) {
@@ -151,7 +160,8 @@ static void push_span(const struct attention_work *w, struct workspace *ws, int6
 }
 
 /* The whole row: subtrees of n_spans from the smallest (the last spans) to the largest. */
-static const struct partial *finish_tree(const struct attention_work *w, struct workspace *ws, int64_t n_spans, int row) {
+static const struct partial *finish_tree(const struct attention_work *w, struct workspace *ws, int64_t n_spans,
+                                         int row) {
     const struct partial *right = NULL;
     for (int level = 0; n_spans; n_spans >>= 1, level++) {
         if (!(n_spans & 1)) continue;
@@ -161,13 +171,15 @@ static const struct partial *finish_tree(const struct attention_work *w, struct 
     return right;
 }
 
-static void attend_span(const struct attention_work *w, struct workspace *ws, const struct tile *t, int64_t span, int64_t last) {
+static void attend_span(const struct attention_work *w, struct workspace *ws, const struct tile *t, int64_t span,
+                        int64_t last) {
     const int n_rows = t->n_tokens * w->s.n_rep, first = first_row_seeing(w, t, span * ORDER_SPAN);
     for (int r = first; r < n_rows; r++) {
         ws->rows[r] = (struct kernel_attention_row){.m = -INFINITY};
         memset(ws->now.o + (size_t)r * (size_t)w->s.o_stride, 0, (size_t)w->s.o_stride * sizeof(float));
     }
-    for (int64_t page = span * PAGES_IN_SPAN; page < (span + 1) * PAGES_IN_SPAN && page * ORDER_KEY_BLOCK <= last; page++)
+    for (int64_t page = span * PAGES_IN_SPAN; page < (span + 1) * PAGES_IN_SPAN && page * ORDER_KEY_BLOCK <= last;
+         page++)
         attend_block(w, ws, t, page, first_row_seeing(w, t, page * ORDER_KEY_BLOCK));
     for (int r = first; r < n_rows; r++) {
         ws->now.m[r] = ws->rows[r].m;
@@ -183,7 +195,9 @@ static void attend_tile(const struct attention_work *w, const struct tile *t, in
     for (int r = 0; r < t->n_tokens * w->s.n_rep; r++) {
         const int64_t position = t->position_0 + r / w->s.n_rep, head = t->kv_head * w->s.n_rep + r % w->s.n_rep;
         const struct partial *p = finish_tree(w, &ws, position / ORDER_SPAN + 1, r);
-        float *out = w->out + ((size_t)(t->run->row_0 + t->token_0 + r / w->s.n_rep) * (size_t)w->a->n_heads + (size_t)head) * (size_t)size;
+        float *out =
+            w->out + ((size_t)(t->run->row_0 + t->token_0 + r / w->s.n_rep) * (size_t)w->a->n_heads + (size_t)head) *
+                         (size_t)size;
         w->d->table.scale(out, p->o + (size_t)r * (size_t)w->s.o_stride, 1.0f / p->l[r], (int)size);
     }
 }
@@ -202,7 +216,8 @@ static void attend_items(void *arg, int64_t begin, int64_t end, int i_thread) {
         while (i >= tiles_of_run(w, run)) i -= tiles_of_run(w, run++);
         const int token_0 = (int)(tiles_of_run(w, run) - 1 - i) * w->s.n_tokens;
         const int left = run->n_rows - token_0;
-        const struct tile t = {run, item % n_kv, token_0, left < w->s.n_tokens ? left : w->s.n_tokens, run->position_0 + token_0};
+        const struct tile t = {run, item % n_kv, token_0, left < w->s.n_tokens ? left : w->s.n_tokens,
+                               run->position_0 + token_0};
         attend_tile(w, &t, i_thread);
     }
 }

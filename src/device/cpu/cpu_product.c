@@ -47,8 +47,8 @@ static void pack_panel(const struct packing *p, int64_t panel) {
                                            : p->source->data + (size_t)stored_row(p->source, row) * row_bytes +
                                                  (size_t)k / stored->block_elements * stored->block_bytes;
             }
-            kernel_pack_panel_step(&p->d->table, out + (size_t)step * step_bytes, m->weights.dtype, p->source->stored, rows,
-                                   left < ORDER_STEP ? (int)left : ORDER_STEP);
+            kernel_pack_panel_step(&p->d->table, out + (size_t)step * step_bytes, m->weights.dtype, p->source->stored,
+                                   rows, left < ORDER_STEP ? (int)left : ORDER_STEP);
         }
 }
 
@@ -96,7 +96,8 @@ static void embed_rows(void *arg, int64_t begin, int64_t end, int i_thread) {
     for (int64_t i = begin; i < end; i++) embed_row(e, i, tiles_of(e->d, i_thread));
 }
 
-void cpu_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out, size_t out_stride) {
+void cpu_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out,
+               size_t out_stride) {
     CRIA_ASSERT(m->n_shards == 1);
     struct embedding e = {d, m, ids, out, out_stride};
     team_for(cpu_of(d)->t, n_rows, 8, embed_rows, &e);
@@ -107,7 +108,7 @@ void cpu_embed(device *d, const struct device_matrix *m, const int32_t *ids, int
 /* The two panels of a unit, ready for a block of rows. */
 struct unit {
     const struct device_matrix *m;
-    const uint8_t *data;   /* the first panel, tiles or quantised */
+    const uint8_t *data; /* the first panel, tiles or quantised */
     size_t panel_bytes, step_bytes;
     bool is_quantised;
 };
@@ -134,10 +135,8 @@ static void multiply(const device *d, const struct unit *u, const uint8_t *x, si
         const uint8_t *w = u->data + (size_t)m->shard_step[s] * u->step_bytes;
         const uint8_t *x_shard = x + (size_t)m->shard_step[s] * product->x_step_bytes;
         float *out = c + (size_t)s * shard_floats;
-        if (u->is_quantised)
-            d->table.vector[m->weights.dtype](out, x_shard, w, u->panel_bytes, 2, n_steps, false);
-        else
-            product->run(out, PRODUCT_UNIT, x_shard, x_stride, w, u->panel_bytes, n_rows, 2, n_steps, false);
+        if (u->is_quantised) d->table.vector[m->weights.dtype](out, x_shard, w, u->panel_bytes, 2, n_steps, false);
+        else product->run(out, PRODUCT_UNIT, x_shard, x_stride, w, u->panel_bytes, n_rows, 2, n_steps, false);
     }
     for (int width = 1; width < m->n_shards; width *= 2)
         for (int s = 0; s + width < m->n_shards; s += 2 * width)
@@ -159,10 +158,8 @@ static void store_rows(const struct linear_work *w, int part, int64_t i_unit, co
     for (int i = 0; i < n_rows; i++) {
         float *y = a->y + (size_t)(row + i) * a->y_stride + a->y_offset[part] + n_0;
         const float *from = c + (size_t)i * PRODUCT_UNIT;
-        if (a->add)
-            w->d->table.add(y, from, n);
-        else
-            __builtin_memcpy(y, from, (size_t)n * sizeof(float));
+        if (a->add) w->d->table.add(y, from, n);
+        else __builtin_memcpy(y, from, (size_t)n * sizeof(float));
     }
 }
 

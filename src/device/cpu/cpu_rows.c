@@ -29,12 +29,14 @@ struct rotate_work {
 };
 
 /* Writes the key and value of one token for one KV head at place `token` of its page. */
-static void put_kv(const struct kernel_table *t, const struct device_kv *kv, uint8_t *head, int token, const float *k, const float *v) {
+static void put_kv(const struct kernel_table *t, const struct device_kv *kv, uint8_t *head, int token, const float *k,
+                   const float *v) {
     const size_t tile = kernel_panel_step_bytes(kv->dtype);
     const int n_steps = (int)((kv->head_size + ORDER_STEP - 1) / ORDER_STEP);
     uint8_t *keys = head + (size_t)(token / KERNEL_PANEL) * (size_t)n_steps * tile, *values = head + kv->value_offset;
     for (int i = 0; i < kv->head_size; i++) {
-        kernel_tile_put(t, keys + (size_t)(i / ORDER_STEP) * tile, kv->dtype, token % KERNEL_PANEL, i % ORDER_STEP, k[i]);
+        kernel_tile_put(t, keys + (size_t)(i / ORDER_STEP) * tile, kv->dtype, token % KERNEL_PANEL, i % ORDER_STEP,
+                        k[i]);
         kernel_tile_put(t, values + (size_t)(i / KERNEL_PANEL) * tile, kv->dtype, i % KERNEL_PANEL, token, v[i]);
     }
 }
@@ -56,7 +58,8 @@ static void rotate_row(const struct rotate_work *w, const struct device_run *run
     uint8_t *page = a->cache + (size_t)run->pages[position / ORDER_KEY_BLOCK] * a->page_stride;
     for (int64_t g = 0; g < n_kv; g++) {
         t->rope(k + g * size, cosines, sines, (int)(size / 2));
-        put_kv(t, a->kv, page + (size_t)g * a->kv->head_bytes, (int)(position % ORDER_KEY_BLOCK), k + g * size, v + g * size);
+        put_kv(t, a->kv, page + (size_t)g * a->kv->head_bytes, (int)(position % ORDER_KEY_BLOCK), k + g * size,
+               v + g * size);
     }
 }
 

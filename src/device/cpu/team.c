@@ -30,10 +30,10 @@ struct worker {
 
 struct team {
     _Alignas(64) _Atomic uint64_t job;
-    _Alignas(64) _Atomic int64_t next; /* first item that nobody took */
-    _Alignas(64) _Atomic uint32_t bell;  /* rung with each job; what sleeping workers wait on */
+    _Alignas(64) _Atomic int64_t next;  /* first item that nobody took */
+    _Alignas(64) _Atomic uint32_t bell; /* rung with each job; what sleeping workers wait on */
     _Atomic uint32_t n_sleeping;
-    _Atomic uint32_t done_bell;          /* rung by the last worker out of a closed job */
+    _Atomic uint32_t done_bell; /* rung by the last worker out of a closed job */
     _Atomic int stopping;
     team_fn *fn;
     void *arg;
@@ -46,7 +46,9 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t seen) {
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
 }
 
-static void futex_wake(_Atomic uint32_t *word, int n) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0); }
+static void futex_wake(_Atomic uint32_t *word, int n) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+}
 
 static void take_pieces(team *t, int i_thread) {
     for (;;) {
@@ -77,7 +79,8 @@ static uint64_t work_once(team *t, int i_thread, uint64_t last) {
 
 static void wait_for_job(team *t, uint64_t last) {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&t->job, memory_order_relaxed) >> 32 != last || atomic_load_explicit(&t->stopping, memory_order_relaxed))
+        if (atomic_load_explicit(&t->job, memory_order_relaxed) >> 32 != last ||
+            atomic_load_explicit(&t->stopping, memory_order_relaxed))
             return;
         _mm_pause();
     }
@@ -117,7 +120,8 @@ cria_status team_create(team **ret, int n_threads, struct cria_error *err) {
     for (int i = 1; i < n_threads; i++) {
         t->workers[i] = (struct worker){.t = t, .i_thread = i};
         if (pthread_create(&t->workers[i].handle, NULL, worker_main, &t->workers[i]) != 0) {
-            status = ERROR_SET(err, CRIA_NOMEM, "the system refuses thread %d of %d; ask for fewer with --threads", i + 1, n_threads);
+            status = ERROR_SET(err, CRIA_NOMEM, "the system refuses thread %d of %d; ask for fewer with --threads",
+                               i + 1, n_threads);
             goto out;
         }
         t->n_started++;

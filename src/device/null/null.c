@@ -18,7 +18,8 @@ static void null_matrix_pack(device *d, const struct device_matrix_source *sourc
     (void)m;
 }
 
-static void null_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out, size_t out_stride) {
+static void null_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out,
+                       size_t out_stride) {
     (void)d;
     (void)ids;
     for (int i = 0; i < n_rows; i++) memset(out + (size_t)i * out_stride, 0, (size_t)m->n_columns * sizeof(float));

@@ -46,12 +46,11 @@ static void block_2_2(float *c, size_t c_stride, const uint8_t *x, size_t x_stri
 }
 
 /* One row tile x one panel. */
-static void block_1_1(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, int n_steps, bool add) {
+static void block_1_1(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, int n_steps,
+                      bool add) {
     const size_t c_bytes = c_stride * sizeof(float);
-    if (add)
-        tile_load(0, c, c_bytes);
-    else
-        tile_clear(0);
+    if (add) tile_load(0, c, c_bytes);
+    else tile_clear(0);
     for (int s = 0; s < n_steps; s++) {
         tile_load(4, x + (size_t)s * X_STEP, x_stride);
         tile_load(6, w + (size_t)s * TILE_BYTES, 64);
@@ -60,8 +59,8 @@ static void block_1_1(float *c, size_t c_stride, const uint8_t *x, size_t x_stri
     tile_store(0, c, c_bytes);
 }
 
-static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
-                         int n_rows, int n_panels, int n_steps, bool add) {
+static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
+                         size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
     for (int row = 0; row < n_rows; row += 2 * TILE_ROWS) {
         const int left = n_rows - row, rows_0 = left < TILE_ROWS ? left : TILE_ROWS;
         const int rows_1 = left - rows_0 < TILE_ROWS ? left - rows_0 : TILE_ROWS;
@@ -70,7 +69,8 @@ static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_s
         tile_configure(rows_0, rows_1 > 0 ? rows_1 : 1);
         int p = 0;
         for (; rows_1 > 0 && p + 2 <= n_panels; p += 2)
-            block_2_2(c_row + p * KERNEL_PANEL, c_stride, x_row, x_stride, w + (size_t)p * w_stride, w_stride, n_steps, add);
+            block_2_2(c_row + p * KERNEL_PANEL, c_stride, x_row, x_stride, w + (size_t)p * w_stride, w_stride, n_steps,
+                      add);
         const int first = p;
         for (; p < n_panels; p++)
             block_1_1(c_row + p * KERNEL_PANEL, c_stride, x_row, x_stride, w + (size_t)p * w_stride, n_steps, add);
@@ -94,8 +94,8 @@ static void pack_x(uint8_t *x, const float *values, int n) {
 }
 
 /* Runs an AVX-512 one-row kernel on activations widened a few steps at a time. */
-static void widened(kernel_vector_fn *kernel, enum dtype d, float *c, const uint8_t *x, const uint8_t *w, size_t w_stride,
-                    int n_panels, int n_steps, bool add) {
+static void widened(kernel_vector_fn *kernel, enum dtype d, float *c, const uint8_t *x, const uint8_t *w,
+                    size_t w_stride, int n_panels, int n_steps, bool add) {
     float wide[WIDE_STEPS * ORDER_STEP];
     for (int s = 0; s < n_steps; s += WIDE_STEPS) {
         const int n = n_steps - s < WIDE_STEPS ? n_steps - s : WIDE_STEPS;
@@ -103,17 +103,21 @@ static void widened(kernel_vector_fn *kernel, enum dtype d, float *c, const uint
             const __m256i halves = _mm256_loadu_si256((const __m256i *)(x + (size_t)s * X_STEP + (size_t)k * 2));
             _mm512_storeu_si512(wide + k, _mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
         }
-        kernel(c, (const uint8_t *)wide, w + (size_t)s * kernel_panel_step_bytes(d), w_stride, n_panels, n, add || s > 0);
+        kernel(c, (const uint8_t *)wide, w + (size_t)s * kernel_panel_step_bytes(d), w_stride, n_panels, n,
+               add || s > 0);
     }
 }
 
-static void vector_q8_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+static void vector_q8_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                        bool add) {
     widened(product_avx512_vector_q8_0, DTYPE_Q8_0, c, x, w, w_stride, n_panels, n_steps, add);
 }
-static void vector_q4_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+static void vector_q4_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                        bool add) {
     widened(product_avx512_vector_q4_0, DTYPE_Q4_0, c, x, w, w_stride, n_panels, n_steps, add);
 }
-static void vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+static void vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                        bool add) {
     widened(product_avx512_vector_q4_1, DTYPE_Q4_1, c, x, w, w_stride, n_panels, n_steps, add);
 }
 

@@ -8,7 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Gives the accumulators and activations of pair i (tiles 2i, 2i + 1 and 4 + i) rows[i] rows, 1 to 16, and clears all tiles. */
+/* Gives the accumulators and activations of pair i (tiles 2i, 2i + 1 and 4 + i) rows[i] rows, 1 to 16, and clears all
+ * tiles. */
 static inline void tile_configure(int rows_0, int rows_1) {
     _Alignas(64) uint8_t config[64];
     memset(config, 0, sizeof config);

@@ -12,7 +12,8 @@ typedef struct lanes {
 static inline __m256i lanes_mask(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-#define LANES_BOTH(op) (lanes) { op(x.a, y.a), op(x.b, y.b) }
+#define LANES_BOTH(op) \
+    (lanes) { op(x.a, y.a), op(x.b, y.b) }
 static inline lanes lanes_splat(float x) { return (lanes){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 static inline lanes lanes_load(const float *p) { return (lanes){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 static inline lanes lanes_load_n(const float *p, int n) {

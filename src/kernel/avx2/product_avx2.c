@@ -12,8 +12,9 @@ static inline __m256 odd_of(__m256i pairs) {
 }
 
 /* n_rows (a constant where this is inlined) x 8 outputs of one panel. */
-__attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride,
-                                                             const uint8_t *w, int n_steps, bool add, const int n_rows) {
+__attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_stride, const uint8_t *x,
+                                                             size_t x_stride, const uint8_t *w, int n_steps, bool add,
+                                                             const int n_rows) {
     for (int s = 0; s < n_steps; s++) {
         __m256 e[ROWS_AT_ONCE], o[ROWS_AT_ONCE];
         for (int i = 0; i < n_rows; i++) e[i] = o[i] = _mm256_setzero_ps();
@@ -35,48 +36,52 @@ __attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_
     }
 }
 
-__attribute__((always_inline)) static inline void block_f32(float *c, size_t c_stride, const uint8_t *x, size_t x_stride,
-                                                            const uint8_t *w, int n_steps, bool add, const int n_rows) {
+__attribute__((always_inline)) static inline void block_f32(float *c, size_t c_stride, const uint8_t *x,
+                                                            size_t x_stride, const uint8_t *w, int n_steps, bool add,
+                                                            const int n_rows) {
     __m256 sum[ROWS_AT_ONCE];
     for (int i = 0; i < n_rows; i++) sum[i] = add ? _mm256_loadu_ps(c + (size_t)i * c_stride) : _mm256_setzero_ps();
     for (int k = 0; k < n_steps * ORDER_STEP; k++) {
         const __m256 weights = _mm256_loadu_ps((const float *)w + (size_t)k * KERNEL_PANEL);
         for (int i = 0; i < n_rows; i++)
-            sum[i] = _mm256_fmadd_ps(weights, _mm256_broadcast_ss((const float *)(x + (size_t)i * x_stride) + k), sum[i]);
+            sum[i] =
+                _mm256_fmadd_ps(weights, _mm256_broadcast_ss((const float *)(x + (size_t)i * x_stride) + k), sum[i]);
     }
     for (int i = 0; i < n_rows; i++) _mm256_storeu_ps(c + (size_t)i * c_stride, sum[i]);
 }
 
-typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, int n_steps, bool add);
+typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, int n_steps,
+                      bool add);
 
-#define BLOCK(kind, rows)                                                                                               \
-    static void kind##_##rows(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, int n_steps, \
-                              bool add) {                                                                               \
-        kind(c, c_stride, x, x_stride, w, n_steps, add, rows);                                                          \
+#define BLOCK(kind, rows)                                                                                     \
+    static void kind##_##rows(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, \
+                              int n_steps, bool add) {                                                        \
+        kind(c, c_stride, x, x_stride, w, n_steps, add, rows);                                                \
     }
-#define BLOCKS(kind)                                   \
-    BLOCK(kind, 1) BLOCK(kind, 2) BLOCK(kind, 3)       \
-    static block_fn *const kind##_table[ROWS_AT_ONCE] = {kind##_1, kind##_2, kind##_3};
+#define BLOCKS(kind) \
+    BLOCK(kind, 1)   \
+    BLOCK(kind, 2) BLOCK(kind, 3) static block_fn *const kind##_table[ROWS_AT_ONCE] = {kind##_1, kind##_2, kind##_3};
 BLOCKS(block_bf16)
 BLOCKS(block_f32)
 #undef BLOCKS
 #undef BLOCK
 
 /* half_bytes: from the first eight outputs of a panel to the other eight. */
-static void run_blocks(block_fn *const table[ROWS_AT_ONCE], size_t half_bytes, float *c, size_t c_stride, const uint8_t *x,
-                       size_t x_stride, const uint8_t *w, size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
+static void run_blocks(block_fn *const table[ROWS_AT_ONCE], size_t half_bytes, float *c, size_t c_stride,
+                       const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride, int n_rows, int n_panels,
+                       int n_steps, bool add) {
     for (int p = 0; p < 2 * n_panels; p++) {
         const uint8_t *weights = w + (size_t)(p / 2) * w_stride + (size_t)(p % 2) * half_bytes;
         for (int row = 0; row < n_rows; row += ROWS_AT_ONCE) {
             const int n = n_rows - row < ROWS_AT_ONCE ? n_rows - row : ROWS_AT_ONCE;
-            table[n - 1](c + (size_t)row * c_stride + (size_t)p * HALF, c_stride, x + (size_t)row * x_stride, x_stride, weights, n_steps,
-                         add);
+            table[n - 1](c + (size_t)row * c_stride + (size_t)p * HALF, c_stride, x + (size_t)row * x_stride, x_stride,
+                         weights, n_steps, add);
         }
     }
 }
 
-static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
-                         int n_rows, int n_panels, int n_steps, bool add) {
+static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
+                         size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
     run_blocks(block_bf16_table, HALF * 4, c, c_stride, x, x_stride, w, w_stride, n_rows, n_panels, n_steps, add);
 }
 
@@ -93,6 +98,27 @@ static inline __m256i round_bits(__m256 a) {
                             _mm256_set1_epi32((int)0xffff0000u));
 }
 
+/* Rounded as dtype_bf16_from_f32() does: subnormals become zero under DAZ, a NaN stays a quiet one. */
+static inline __m256i round_any(__m256 a) {
+    const __m256 is_nan = _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
+    const __m256i high = _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32((int)0xffff0000u));
+    const __m256i quiet = _mm256_or_si256(high, _mm256_set1_epi32(0x400000));
+    const __m256i rounded = round_bits(_mm256_add_ps(a, _mm256_setzero_ps()));
+    return _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(is_nan));
+}
+
+static void pack_x_bf16(uint8_t *x, const float *values, int n) {
+    float *out = (float *)x;
+    const int whole = n / HALF * HALF, padded = (n + ORDER_STEP - 1) / ORDER_STEP * ORDER_STEP;
+    for (int k = 0; k < whole; k += HALF)
+        _mm256_storeu_si256((__m256i *)(out + k), round_any(_mm256_loadu_ps(values + k)));
+    for (int k = whole; k < padded; k += HALF) {
+        const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(n - k), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+        const __m256 v = n > k ? _mm256_maskload_ps(values + k, mask) : _mm256_setzero_ps();
+        _mm256_storeu_si256((__m256i *)(out + k), round_any(v));
+    }
+}
+
 /* The numbers of eight outputs at one k, rounded to bf16, in the high halves. */
 struct step_codes {
     __m256 d, m;
@@ -100,14 +126,16 @@ struct step_codes {
     const uint8_t *bytes;
 };
 
-__attribute__((always_inline)) static inline struct step_codes load_codes(const enum dtype d, const uint8_t *w, int half) {
+__attribute__((always_inline)) static inline struct step_codes load_codes(const enum dtype d, const uint8_t *w,
+                                                                          int half) {
     const struct panel_step p = panel_step_at(d, w);
     struct step_codes c = {.d = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p.d + half * HALF))),
                            .m = _mm256_setzero_ps(),
                            .bytes = p.codes + half * HALF};
     if (d == DTYPE_Q4_1) c.m = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p.m + half * HALF)));
     for (int v = 0; v < 4; v++)
-        c.words[v] = d == DTYPE_Q8_0 ? _mm256_setzero_si256() : _mm256_loadu_si256((const __m256i *)(p.codes + 64 * v + 32 * half));
+        c.words[v] = d == DTYPE_Q8_0 ? _mm256_setzero_si256()
+                                     : _mm256_loadu_si256((const __m256i *)(p.codes + 64 * v + 32 * half));
     return c;
 }
 
@@ -117,25 +145,29 @@ __attribute__((always_inline)) static inline __m256i weights_at(const enum dtype
         return round_bits(_mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), c->d));
     }
     const __m256i shifted = _mm256_and_si256(_mm256_srli_epi32(c->words[k / 8], 4 * (k % 8)), _mm256_set1_epi32(15));
-    if (d == DTYPE_Q4_0) return round_bits(_mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(shifted, _mm256_set1_epi32(8))), c->d));
+    if (d == DTYPE_Q4_0)
+        return round_bits(_mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(shifted, _mm256_set1_epi32(8))), c->d));
     return round_bits(_mm256_fmadd_ps(_mm256_cvtepi32_ps(shifted), c->d, c->m));
 }
 
-__attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w, int n_steps) {
+__attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w,
+                                                         int n_steps) {
     const size_t step_bytes = kernel_panel_step_bytes(d);
     for (int s = 0; s < n_steps; s++)
         for (int half = 0; half < 2; half++) {
             const struct step_codes c = load_codes(d, w + (size_t)s * step_bytes, half);
 #pragma GCC unroll 16
             for (int r = 0; r < TILE_ROWS; r++) {
-                const __m256i even = _mm256_srli_epi32(weights_at(d, &c, 2 * r), 16), odd = weights_at(d, &c, 2 * r + 1);
+                const __m256i even = _mm256_srli_epi32(weights_at(d, &c, 2 * r), 16),
+                              odd = weights_at(d, &c, 2 * r + 1);
                 _mm256_storeu_si256((__m256i *)(tiles + s * 1024 + r * 64 + half * 32), _mm256_or_si256(even, odd));
             }
         }
 }
 
-__attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x, const uint8_t *w,
-                                                         size_t w_stride, int n_panels, int n_steps, bool add) {
+__attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x,
+                                                         const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                                                         bool add) {
     const size_t step_bytes = kernel_panel_step_bytes(d);
     for (int p = 0; p < n_panels; p++) {
         __m256 accumulator[2];
@@ -164,19 +196,22 @@ static void unpack_q8_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(
 static void unpack_q4_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_0, tiles, w, n_steps); }
 static void unpack_q4_1(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_1, tiles, w, n_steps); }
 
-static void vector_q8_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+static void vector_q8_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                        bool add) {
     vector(DTYPE_Q8_0, c, x, w, w_stride, n_panels, n_steps, add);
 }
-static void vector_q4_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+static void vector_q4_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                        bool add) {
     vector(DTYPE_Q4_0, c, x, w, w_stride, n_panels, n_steps, add);
 }
-static void vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+static void vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                        bool add) {
     vector(DTYPE_Q4_1, c, x, w, w_stride, n_panels, n_steps, add);
 }
 
 void product_fill_avx2(struct kernel_table *t) {
-    t->bf16.run = product_bf16;
-    t->f32.run = product_f32;
+    t->bf16 = (struct kernel_product){product_bf16, pack_x_bf16, ORDER_STEP * sizeof(float)};
+    t->f32 = (struct kernel_product){product_f32, panel_pack_x_f32, ORDER_STEP * sizeof(float)};
     t->unpack[DTYPE_Q8_0] = unpack_q8_0;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1;

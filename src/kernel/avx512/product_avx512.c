@@ -16,9 +16,10 @@ static inline __m512 odd_of(__m512i pairs) {
     return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000u)));
 }
 
-__attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride,
-                                                             const uint8_t *w, size_t w_stride, int n_steps, bool add,
-                                                             const int n_rows, const int n_panels) {
+__attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_stride, const uint8_t *x,
+                                                             size_t x_stride, const uint8_t *w, size_t w_stride,
+                                                             int n_steps, bool add, const int n_rows,
+                                                             const int n_panels) {
     for (int s = 0; s < n_steps; s++) {
         __m512 e[ROWS_AT_ONCE][2], o[ROWS_AT_ONCE][2];
         for (int i = 0; i < n_rows; i++)
@@ -45,57 +46,65 @@ __attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_
     }
 }
 
-__attribute__((always_inline)) static inline void block_f32(float *c, size_t c_stride, const uint8_t *x, size_t x_stride,
-                                                            const uint8_t *w, size_t w_stride, int n_steps, bool add,
-                                                            const int n_rows, const int n_panels) {
+__attribute__((always_inline)) static inline void block_f32(float *c, size_t c_stride, const uint8_t *x,
+                                                            size_t x_stride, const uint8_t *w, size_t w_stride,
+                                                            int n_steps, bool add, const int n_rows,
+                                                            const int n_panels) {
     __m512 sum[ROWS_AT_ONCE][2];
     for (int i = 0; i < n_rows; i++)
         for (int p = 0; p < n_panels; p++)
-            sum[i][p] = add ? _mm512_loadu_ps(c + (size_t)i * c_stride + (size_t)p * KERNEL_PANEL) : _mm512_setzero_ps();
+            sum[i][p] =
+                add ? _mm512_loadu_ps(c + (size_t)i * c_stride + (size_t)p * KERNEL_PANEL) : _mm512_setzero_ps();
     for (int k = 0; k < n_steps * ORDER_STEP; k++)
         for (int p = 0; p < n_panels; p++) {
-            const __m512 weights = _mm512_loadu_ps((const float *)(w + (size_t)p * w_stride) + (size_t)k * KERNEL_PANEL);
+            const __m512 weights =
+                _mm512_loadu_ps((const float *)(w + (size_t)p * w_stride) + (size_t)k * KERNEL_PANEL);
 #pragma GCC unroll 6
             for (int i = 0; i < n_rows; i++)
-                sum[i][p] = _mm512_fmadd_ps(weights, _mm512_set1_ps(((const float *)(x + (size_t)i * x_stride))[k]), sum[i][p]);
+                sum[i][p] =
+                    _mm512_fmadd_ps(weights, _mm512_set1_ps(((const float *)(x + (size_t)i * x_stride))[k]), sum[i][p]);
         }
     for (int i = 0; i < n_rows; i++)
-        for (int p = 0; p < n_panels; p++) _mm512_storeu_ps(c + (size_t)i * c_stride + (size_t)p * KERNEL_PANEL, sum[i][p]);
+        for (int p = 0; p < n_panels; p++)
+            _mm512_storeu_ps(c + (size_t)i * c_stride + (size_t)p * KERNEL_PANEL, sum[i][p]);
 }
 
 typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
                       int n_steps, bool add);
 
-#define BLOCK(kind, rows, panels)                                                                                      \
-    static void kind##_##rows##_##panels(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, \
-                                         size_t w_stride, int n_steps, bool add) {                                     \
-        kind(c, c_stride, x, x_stride, w, w_stride, n_steps, add, rows, panels);                                       \
+#define BLOCK(kind, rows, panels)                                                                      \
+    static void kind##_##rows##_##panels(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, \
+                                         const uint8_t *w, size_t w_stride, int n_steps, bool add) {   \
+        kind(c, c_stride, x, x_stride, w, w_stride, n_steps, add, rows, panels);                       \
     }
-#define BLOCKS(kind)                                                                                                \
-    BLOCK(kind, 1, 1) BLOCK(kind, 2, 1) BLOCK(kind, 3, 1) BLOCK(kind, 4, 1) BLOCK(kind, 5, 1) BLOCK(kind, 6, 1)       \
-    BLOCK(kind, 1, 2) BLOCK(kind, 2, 2) BLOCK(kind, 3, 2) BLOCK(kind, 4, 2) BLOCK(kind, 5, 2) BLOCK(kind, 6, 2)       \
-    static block_fn *const kind##_table[2][ROWS_AT_ONCE] = {                                                        \
-        {kind##_1_1, kind##_2_1, kind##_3_1, kind##_4_1, kind##_5_1, kind##_6_1},                                     \
-        {kind##_1_2, kind##_2_2, kind##_3_2, kind##_4_2, kind##_5_2, kind##_6_2}};
+#define BLOCKS(kind)                                                                                            \
+    BLOCK(kind, 1, 1)                                                                                           \
+    BLOCK(kind, 2, 1) BLOCK(kind, 3, 1) BLOCK(kind, 4, 1) BLOCK(kind, 5, 1) BLOCK(kind, 6, 1) BLOCK(kind, 1, 2) \
+        BLOCK(kind, 2, 2) BLOCK(kind, 3, 2) BLOCK(kind, 4, 2) BLOCK(kind, 5, 2)                                 \
+            BLOCK(kind, 6, 2) static block_fn *const kind##_table[2][ROWS_AT_ONCE] = {                          \
+                {kind##_1_1, kind##_2_1, kind##_3_1, kind##_4_1, kind##_5_1, kind##_6_1},                       \
+                {kind##_1_2, kind##_2_2, kind##_3_2, kind##_4_2, kind##_5_2, kind##_6_2}};
 BLOCKS(block_bf16)
 BLOCKS(block_f32)
 #undef BLOCKS
 #undef BLOCK
 
-static void run_blocks(block_fn *const table[2][ROWS_AT_ONCE], float *c, size_t c_stride, const uint8_t *x, size_t x_stride,
-                       const uint8_t *w, size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
+static void run_blocks(block_fn *const table[2][ROWS_AT_ONCE], float *c, size_t c_stride, const uint8_t *x,
+                       size_t x_stride, const uint8_t *w, size_t w_stride, int n_rows, int n_panels, int n_steps,
+                       bool add) {
     for (int p = 0; p < n_panels; p += 2) {
         const int n_p = n_panels - p < 2 ? 1 : 2;
         for (int row = 0; row < n_rows; row += ROWS_AT_ONCE) {
             const int n_r = n_rows - row < ROWS_AT_ONCE ? n_rows - row : ROWS_AT_ONCE;
             table[n_p - 1][n_r - 1](c + (size_t)row * c_stride + (size_t)p * KERNEL_PANEL, c_stride,
-                                    x + (size_t)row * x_stride, x_stride, w + (size_t)p * w_stride, w_stride, n_steps, add);
+                                    x + (size_t)row * x_stride, x_stride, w + (size_t)p * w_stride, w_stride, n_steps,
+                                    add);
         }
     }
 }
 
-static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
-                         int n_rows, int n_panels, int n_steps, bool add) {
+static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
+                         size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
     run_blocks(block_bf16_table, c, c_stride, x, x_stride, w, w_stride, n_rows, n_panels, n_steps, add);
 }
 
@@ -120,9 +129,10 @@ static void pack_x_bf16(uint8_t *x, const float *values, int n) {
         const __mmask16 mask = left >= 16 ? 0xffff : left <= 0 ? 0 : (__mmask16)((1u << left) - 1);
         const __m512 v = _mm512_maskz_loadu_ps(mask, values + k);
         const __mmask16 is_nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-        const __m512i quiet = _mm512_or_si512(_mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32((int)0xffff0000u)),
-                                              _mm512_set1_epi32(0x400000));
-        _mm512_storeu_si512(out + k, _mm512_mask_mov_epi32(round_bits(_mm512_add_ps(v, _mm512_setzero_ps())), is_nan, quiet));
+        const __m512i quiet = _mm512_or_si512(
+            _mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32((int)0xffff0000u)), _mm512_set1_epi32(0x400000));
+        _mm512_storeu_si512(out + k,
+                            _mm512_mask_mov_epi32(round_bits(_mm512_add_ps(v, _mm512_setzero_ps())), is_nan, quiet));
     }
 }
 
@@ -153,7 +163,8 @@ __attribute__((always_inline)) static inline __m512i weights_at(const enum dtype
     return round_bits(d == DTYPE_Q4_0 ? _mm512_mul_ps(codes, c->d) : _mm512_fmadd_ps(codes, c->d, c->m));
 }
 
-__attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w, int n_steps) {
+__attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w,
+                                                         int n_steps) {
     const size_t step_bytes = kernel_panel_step_bytes(d);
     for (int s = 0; s < n_steps; s++) {
         const struct step_codes c = load_codes(d, w + (size_t)s * step_bytes);
@@ -165,8 +176,9 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
     }
 }
 
-__attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x, const uint8_t *w,
-                                                         size_t w_stride, int n_panels, int n_steps, bool add) {
+__attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x,
+                                                         const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                                                         bool add) {
     const size_t step_bytes = kernel_panel_step_bytes(d);
     for (int p = 0; p < n_panels; p++) {
         const uint8_t *panel = w + (size_t)p * w_stride;
@@ -193,13 +205,16 @@ static void unpack_q8_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(
 static void unpack_q4_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_0, tiles, w, n_steps); }
 static void unpack_q4_1(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_1, tiles, w, n_steps); }
 
-void product_avx512_vector_q8_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+void product_avx512_vector_q8_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,
+                                int n_steps, bool add) {
     vector(DTYPE_Q8_0, c, x, w, w_stride, n_panels, n_steps, add);
 }
-void product_avx512_vector_q4_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+void product_avx512_vector_q4_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,
+                                int n_steps, bool add) {
     vector(DTYPE_Q4_0, c, x, w, w_stride, n_panels, n_steps, add);
 }
-void product_avx512_vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+void product_avx512_vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,
+                                int n_steps, bool add) {
     vector(DTYPE_Q4_1, c, x, w, w_stride, n_panels, n_steps, add);
 }
 

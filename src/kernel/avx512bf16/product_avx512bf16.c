@@ -5,9 +5,9 @@
  * chain of a step and eight the odd one: the canonical order (order.h) at two products a lane, with no widening.
  *
  * Tile: word r * 16 + output holds, for r < 8, k = 4r (high) and 4r + 2 (low); for r >= 8, k = 4(r - 8) + 1 and + 3.
- * 4-bit codes: four vectors of 16 words; vector 0 and 1 hold the even rows of outputs 0-7 and 8-15, 2 and 3 the odd ones; a word
- * is the pair half of an output and its nibble r is the code of tile row r. 8-bit codes lie like the tile's numbers.
- * A row of activations has the same pairs, 64 bytes a step. */
+ * 4-bit codes: four vectors of 16 words; vector 0 and 1 hold the even rows of outputs 0-7 and 8-15, 2 and 3 the odd
+ * ones; a word is the pair half of an output and its nibble r is the code of tile row r. 8-bit codes lie like the
+ * tile's numbers. A row of activations has the same pairs, 64 bytes a step. */
 #include <immintrin.h>
 
 #include "kernel/panel.h"
@@ -40,7 +40,8 @@ __attribute__((always_inline)) static inline void block(float *c, size_t c_strid
                     weights[p] = pairs_of(_mm512_loadu_si512(w + (size_t)p * w_stride + at));
 #pragma GCC unroll 6
                 for (int i = 0; i < n_rows; i++) {
-                    const __m512bh pair = broadcast_pair(x + (size_t)i * x_stride + (size_t)s * 64, half * ROW_PAIRS + r);
+                    const __m512bh pair =
+                        broadcast_pair(x + (size_t)i * x_stride + (size_t)s * 64, half * ROW_PAIRS + r);
                     for (int p = 0; p < n_panels; p++)
                         chain[half][i][p] = _mm512_dpbf16_ps(chain[half][i][p], weights[p], pair);
                 }
@@ -58,17 +59,18 @@ __attribute__((always_inline)) static inline void block(float *c, size_t c_strid
 typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
                       int n_steps, bool add);
 
-#define BLOCK(rows, panels)                                                                                        \
-    static void block_##rows##_##panels(float *c, size_t c_stride, const uint8_t *x, size_t x_stride,              \
-                                        const uint8_t *w, size_t w_stride, int n_steps, bool add) {                \
-        block(c, c_stride, x, x_stride, w, w_stride, n_steps, add, rows, panels);                                  \
+#define BLOCK(rows, panels)                                                                           \
+    static void block_##rows##_##panels(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, \
+                                        const uint8_t *w, size_t w_stride, int n_steps, bool add) {   \
+        block(c, c_stride, x, x_stride, w, w_stride, n_steps, add, rows, panels);                     \
     }
-BLOCK(1, 1) BLOCK(2, 1) BLOCK(3, 1) BLOCK(4, 1) BLOCK(5, 1) BLOCK(6, 1)
-BLOCK(1, 2) BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2) BLOCK(6, 2)
+BLOCK(1, 1)
+BLOCK(2, 1) BLOCK(3, 1) BLOCK(4, 1) BLOCK(5, 1) BLOCK(6, 1) BLOCK(1, 2) BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2)
+    BLOCK(6, 2)
 #undef BLOCK
 
-static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
-                         int n_rows, int n_panels, int n_steps, bool add) {
+        static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
+                                 size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
     static block_fn *const blocks[2][ROWS_AT_ONCE] = {
         {block_1_1, block_2_1, block_3_1, block_4_1, block_5_1, block_6_1},
         {block_1_2, block_2_2, block_3_2, block_4_2, block_5_2, block_6_2},
@@ -78,17 +80,20 @@ static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_s
         for (int row = 0; row < n_rows; row += ROWS_AT_ONCE) {
             const int n_r = n_rows - row < ROWS_AT_ONCE ? n_rows - row : ROWS_AT_ONCE;
             blocks[n_p - 1][n_r - 1](c + (size_t)row * c_stride + (size_t)p * KERNEL_PANEL, c_stride,
-                                     x + (size_t)row * x_stride, x_stride, w + (size_t)p * w_stride, w_stride, n_steps, add);
+                                     x + (size_t)row * x_stride, x_stride, w + (size_t)p * w_stride, w_stride, n_steps,
+                                     add);
         }
     }
 }
 
 /* The k behind word place 2r + high of a step. */
-static int pair_k(int r, int high) { return r < ROW_PAIRS ? 4 * r + (high ? 0 : 2) : 4 * (r - ROW_PAIRS) + (high ? 1 : 3); }
+static int pair_k(int r, int high) {
+    return r < ROW_PAIRS ? 4 * r + (high ? 0 : 2) : 4 * (r - ROW_PAIRS) + (high ? 1 : 3);
+}
 
 static void pack_x(uint8_t *x, const float *values, int n) {
-    const __m512i places = _mm512_set_epi16(29, 31, 25, 27, 21, 23, 17, 19, 13, 15, 9, 11, 5, 7, 1, 3, 28, 30, 24, 26, 20, 22, 16,
-                                            18, 12, 14, 8, 10, 4, 6, 0, 2);
+    const __m512i places = _mm512_set_epi16(29, 31, 25, 27, 21, 23, 17, 19, 13, 15, 9, 11, 5, 7, 1, 3, 28, 30, 24, 26,
+                                            20, 22, 16, 18, 12, 14, 8, 10, 4, 6, 0, 2);
     for (int k = 0; k < n; k += ORDER_STEP) {
         const int left = n - k;
         const __mmask16 low = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
@@ -128,7 +133,8 @@ __attribute__((always_inline)) static inline struct step_codes load_codes(const 
 }
 
 __attribute__((always_inline)) static inline __m512 nibble_values(__m512i words, int r, int bias) {
-    const __m512 table = _mm512_sub_ps(_mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_ps((float)bias));
+    const __m512 table =
+        _mm512_sub_ps(_mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_ps((float)bias));
     return _mm512_permutexvar_ps(_mm512_srli_epi32(words, (unsigned)(4 * r)), table);
 }
 
@@ -136,7 +142,8 @@ static inline __m512 byte_values(const uint8_t *bytes) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)bytes)));
 }
 
-__attribute__((always_inline)) static inline __m512bh tile_row(const enum dtype d, const struct step_codes *c, int half, int r) {
+__attribute__((always_inline)) static inline __m512bh tile_row(const enum dtype d, const struct step_codes *c, int half,
+                                                               int r) {
     __m512 low, high;
     if (d == DTYPE_Q8_0) {
         const uint8_t *bytes = c->bytes + (half * ROW_PAIRS + r) * 32;
@@ -152,7 +159,8 @@ __attribute__((always_inline)) static inline __m512bh tile_row(const enum dtype 
     return _mm512_cvtne2ps_pbh(high, low);
 }
 
-__attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w, int n_steps) {
+__attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w,
+                                                         int n_steps) {
     const size_t step_bytes = kernel_panel_step_bytes(d);
     for (int s = 0; s < n_steps; s++) {
         const struct step_codes c = load_codes(d, w + (size_t)s * step_bytes);
@@ -163,8 +171,9 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
     }
 }
 
-__attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x, const uint8_t *w,
-                                                         size_t w_stride, int n_panels, int n_steps, bool add) {
+__attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x,
+                                                         const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                                                         bool add) {
     const size_t step_bytes = kernel_panel_step_bytes(d);
     for (int p = 0; p < n_panels; p++) {
         const uint8_t *panel = w + (size_t)p * w_stride;
@@ -189,13 +198,16 @@ static void unpack_q8_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(
 static void unpack_q4_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_0, tiles, w, n_steps); }
 static void unpack_q4_1(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_1, tiles, w, n_steps); }
 
-static void vector_q8_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+static void vector_q8_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                        bool add) {
     vector(DTYPE_Q8_0, c, x, w, w_stride, n_panels, n_steps, add);
 }
-static void vector_q4_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+static void vector_q4_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                        bool add) {
     vector(DTYPE_Q4_0, c, x, w, w_stride, n_panels, n_steps, add);
 }
-static void vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps, bool add) {
+static void vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
+                        bool add) {
     vector(DTYPE_Q4_1, c, x, w, w_stride, n_panels, n_steps, add);
 }
 

@@ -1,7 +1,7 @@
 /* lanes_ref.h: sixteen floats as plain C; this is the contract of `lanes` for every instruction set.
  *
- * Each operation acts on each lane apart. fma rounds once; div and the like are IEEE; max gives a > b ? a : b and min a < b ? a : b, so that a NaN on
- * the right stays. Loads and stores are unaligned. */
+ * Each operation acts on each lane apart. fma rounds once; div and the like are IEEE; max gives a > b ? a : b and min a
+ * < b ? a : b, so that a NaN on the right stays. Loads and stores are unaligned. */
 #ifndef KERNEL_LANES_REF_H
 #define KERNEL_LANES_REF_H
 
@@ -13,8 +13,8 @@ typedef struct lanes {
     float v[ORDER_LANES];
 } lanes;
 
-#define LANES_EACH(expression)                        \
-    lanes r;                                          \
+#define LANES_EACH(expression)                                   \
+    lanes r;                                                     \
     for (int i = 0; i < ORDER_LANES; i++) r.v[i] = (expression); \
     return r
 

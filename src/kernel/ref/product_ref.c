@@ -19,8 +19,8 @@ static float step_bf16(const float *x, const uint16_t *tile, int output) {
     return e + o;
 }
 
-static void product_bf16_ref(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
-                             int n_rows, int n_panels, int n_steps, bool add) {
+static void product_bf16_ref(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
+                             size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
     for (int row = 0; row < n_rows; row++)
         for (int n = 0; n < n_panels * KERNEL_PANEL; n++) {
             const uint16_t *tile = (const uint16_t *)(w + (size_t)(n / KERNEL_PANEL) * w_stride);
@@ -32,14 +32,15 @@ static void product_bf16_ref(float *c, size_t c_stride, const uint8_t *x, size_t
         }
 }
 
-static void product_f32_ref(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
-                            int n_rows, int n_panels, int n_steps, bool add) {
+static void product_f32_ref(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
+                            size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
     for (int row = 0; row < n_rows; row++)
         for (int n = 0; n < n_panels * KERNEL_PANEL; n++) {
             const float *tile = (const float *)(w + (size_t)(n / KERNEL_PANEL) * w_stride) + n % KERNEL_PANEL;
             const float *values = (const float *)(x + (size_t)row * x_stride);
             float accumulator = add ? c[(size_t)row * c_stride + (size_t)n] : 0.0f;
-            for (int k = 0; k < n_steps * ORDER_STEP; k++) accumulator = fmaf(values[k], tile[k * KERNEL_PANEL], accumulator);
+            for (int k = 0; k < n_steps * ORDER_STEP; k++)
+                accumulator = fmaf(values[k], tile[k * KERNEL_PANEL], accumulator);
             c[(size_t)row * c_stride + (size_t)n] = accumulator;
         }
 }
@@ -71,13 +72,20 @@ static void unpack_ref(uint8_t *tiles, const uint8_t *w, int n_steps, enum dtype
         const struct panel_step p = panel_step_at(d, w + (size_t)s * kernel_panel_step_bytes(d));
         uint16_t *tile = (uint16_t *)tiles + s * 512;
         for (int n = 0; n < KERNEL_PANEL; n++)
-            for (int k = 0; k < ORDER_STEP; k++) tile[k / 2 * 32 + n * 2 + k % 2] = dtype_bf16_from_f32(code_value(d, &p, n, k));
+            for (int k = 0; k < ORDER_STEP; k++)
+                tile[k / 2 * 32 + n * 2 + k % 2] = dtype_bf16_from_f32(code_value(d, &p, n, k));
     }
 }
 
-static void unpack_q8_0_ref(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack_ref(tiles, w, n_steps, DTYPE_Q8_0); }
-static void unpack_q4_0_ref(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack_ref(tiles, w, n_steps, DTYPE_Q4_0); }
-static void unpack_q4_1_ref(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack_ref(tiles, w, n_steps, DTYPE_Q4_1); }
+static void unpack_q8_0_ref(uint8_t *tiles, const uint8_t *w, int n_steps) {
+    unpack_ref(tiles, w, n_steps, DTYPE_Q8_0);
+}
+static void unpack_q4_0_ref(uint8_t *tiles, const uint8_t *w, int n_steps) {
+    unpack_ref(tiles, w, n_steps, DTYPE_Q4_0);
+}
+static void unpack_q4_1_ref(uint8_t *tiles, const uint8_t *w, int n_steps) {
+    unpack_ref(tiles, w, n_steps, DTYPE_Q4_1);
+}
 
 void product_fill_ref(struct kernel_table *t) {
     t->bf16 = (struct kernel_product){product_bf16_ref, pack_x_bf16_ref, ORDER_STEP * sizeof(float)};

@@ -103,8 +103,8 @@ static float greatest(lanes v) {
     return m;
 }
 
-static void ROWS(attention)(struct kernel_attention_row *row, float *scores, int n_visible, float scale, bool round_p, float *o,
-                            int n_o) {
+static void ROWS(attention)(struct kernel_attention_row *row, float *scores, int n_visible, float scale, bool round_p,
+                            float *o, int n_o) {
     const lanes minus_infinity = lanes_splat(-INFINITY), zero = lanes_splat(0.0f), by = lanes_splat(scale);
     lanes s0 = lanes_mul(lanes_load(scores), by), s1 = lanes_mul(lanes_load(scores + ORDER_LANES), by);
     s0 = lanes_first_n(s0, n_visible, minus_infinity);
