@@ -57,6 +57,8 @@ typedef void kernel_vector_fn(float *c, const uint8_t *x, const uint8_t *w, size
                               bool add);
 /* Quantised panel-steps to tiles. */
 typedef void kernel_unpack_fn(uint8_t *tiles, const uint8_t *w, int n_steps);
+/* The codes of one output of a panel-step, from a stored block's 16 bytes of 4-bit codes or its 32 8-bit ones. */
+typedef void kernel_pack_codes_fn(uint8_t *codes, int output, const uint8_t *q);
 /* n numbers (up to a multiple of 32 is zero padded) of a row to packed form, rounded as the form demands. */
 typedef void kernel_pack_x_fn(uint8_t *x, const float *values, int n);
 
@@ -97,13 +99,10 @@ typedef float kernel_logsumexp_fn(const float *x, int64_t n);
 struct kernel_table {
     enum kernel_isa isa;
     struct kernel_product bf16, f32;
-    kernel_vector_fn *vector[DTYPE_COUNT]; /* one row; NULL: unpack first */
-    kernel_unpack_fn *unpack[DTYPE_COUNT]; /* quantised types */
-    /* Place of (output, k): in a bf16 tile in numbers; of a 4-bit code in nibbles and of an 8-bit code in bytes from
-     * the first code. */
-    uint16_t tile_offset[KERNEL_PANEL][ORDER_STEP];
-    uint16_t nibble_offset[KERNEL_PANEL][ORDER_STEP];
-    uint16_t byte_offset[KERNEL_PANEL][ORDER_STEP];
+    kernel_vector_fn *vector[DTYPE_COUNT];          /* one row; NULL: unpack first */
+    kernel_unpack_fn *unpack[DTYPE_COUNT];          /* quantised types */
+    uint16_t tile_offset[KERNEL_PANEL][ORDER_STEP]; /* place of (output, k) in a bf16 tile, in numbers */
+    kernel_pack_codes_fn *pack_nibbles, *pack_bytes;
     kernel_rmsnorm_fn *rmsnorm;
     kernel_gate_fn *gate;
     kernel_rope_fn *rope;

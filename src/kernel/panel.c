@@ -11,15 +11,6 @@ size_t kernel_panel_step_bytes(enum dtype d) {
     return bytes[d];
 }
 
-/* Four-bit codes: sixteen bytes of a block hold codes 0..15 low and 16..31 high. */
-static void pack_nibbles(const struct kernel_table *t, uint8_t *codes, int output, const uint8_t *q) {
-    for (int k = 0; k < ORDER_STEP; k++) {
-        const unsigned code = k < 16 ? q[k] & 15u : q[k - 16] >> 4;
-        const unsigned at = t->nibble_offset[output][k];
-        codes[at / 2] = (uint8_t)(codes[at / 2] | code << 4 * (at % 2));
-    }
-}
-
 /* A row that is not there: its codes must stand for zero. */
 static void pack_quantised(const struct kernel_table *t, uint8_t *out, enum dtype d,
                            const void *const rows[KERNEL_PANEL]) {
@@ -32,12 +23,12 @@ static void pack_quantised(const struct kernel_table *t, uint8_t *out, enum dtyp
         memcpy(&scales[n], rows[n], sizeof(uint16_t));
         const uint8_t *block = rows[n];
         if (d == DTYPE_Q8_0) {
-            for (int k = 0; k < ORDER_STEP; k++) codes[t->byte_offset[n][k]] = block[2 + k];
+            t->pack_bytes(codes, n, block + 2);
         } else if (d == DTYPE_Q4_0) {
-            pack_nibbles(t, codes, n, block + 2);
+            t->pack_nibbles(codes, n, block + 2);
         } else {
             memcpy(&scales[KERNEL_PANEL + n], block + 2, sizeof(uint16_t));
-            pack_nibbles(t, codes, n, block + 4);
+            t->pack_nibbles(codes, n, block + 4);
         }
     }
 }

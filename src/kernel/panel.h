@@ -4,7 +4,8 @@
  *   Q4_0   d: 16 f16                       | 512 codes of 4 bits
  *   Q4_1   d: 16 f16 | m: 16 f16           | 512 codes of 4 bits
  *   BF16   512 numbers; F32 512 numbers as [32 k][16 outputs]
- * Where the code of (output, k) lies inside the codes is the table's nibble_offset or byte_offset. */
+ * Where the code of (output, k) lies inside the codes is the instruction set's own
+ * (pack_nibbles and pack_bytes of its table). */
 #ifndef KERNEL_PANEL_H
 #define KERNEL_PANEL_H
 

@@ -5,7 +5,7 @@
  * chain of a step and eight the odd one: the canonical order (order.h) at two products a lane, with no widening.
  *
  * Tile: word r * 16 + output holds, for r < 8, k = 4r (high) and 4r + 2 (low); for r >= 8, k = 4(r - 8) + 1 and + 3.
- * 4-bit codes: four vectors of 16 words; vector 0 and 1 hold the even rows of outputs 0-7 and 8-15, 2 and 3 the odd
+ * 4-bit codes: four vectors of 16 words; vectors 0 and 1 hold the even rows of outputs 0-7 and 8-15, 2 and 3 the odd
  * ones; a word is the pair half of an output and its nibble r is the code of tile row r. 8-bit codes lie like the
  * tile's numbers. A row of activations has the same pairs, 64 bytes a step. */
 #include <immintrin.h>
@@ -65,12 +65,12 @@ typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stri
         block(c, c_stride, x, x_stride, w, w_stride, n_steps, add, rows, panels);                     \
     }
 BLOCK(1, 1)
-BLOCK(2, 1) BLOCK(3, 1) BLOCK(4, 1) BLOCK(5, 1) BLOCK(6, 1) BLOCK(1, 2) BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2)
-    BLOCK(6, 2)
+BLOCK(2, 1)
+BLOCK(3, 1) BLOCK(4, 1) BLOCK(5, 1) BLOCK(6, 1) BLOCK(1, 2) BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2) BLOCK(6, 2)
 #undef BLOCK
 
-        static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
-                                 size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
+    static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
+                             size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
     static block_fn *const blocks[2][ROWS_AT_ONCE] = {
         {block_1_1, block_2_1, block_3_1, block_4_1, block_5_1, block_6_1},
         {block_1_2, block_2_2, block_3_2, block_4_2, block_5_2, block_6_2},
@@ -211,6 +211,26 @@ static void vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_s
     vector(DTYPE_Q4_1, c, x, w, w_stride, n_panels, n_steps, add);
 }
 
+/* The word of k = j, j + 4, .. j + 28 for each j: low halves of bytes j, j + 4, j + 8, j + 12, then their high halves.
+ */
+static void pack_nibbles(uint8_t *codes, int output, const uint8_t *q) {
+    static const uint8_t vector_of[4] = {0, 2, 0, 2}, high_of[4] = {1, 1, 0, 0};
+    uint32_t quads[4];
+    __builtin_memcpy(quads, q, sizeof quads);
+    for (int j = 0; j < 4; j++) {
+        uint32_t word = 0;
+        for (int r = 0; r < ROW_PAIRS; r++) word |= (quads[r % 4] >> (8 * j + r / 4 * 4) & 15u) << 4 * r;
+        ((uint32_t *)codes)[(vector_of[j] + output / 8) * 16 + output % 8 * 2 + high_of[j]] = word;
+    }
+}
+
+static void pack_bytes(uint8_t *codes, int output, const uint8_t *q) {
+    for (int r = 0; r < 2 * ROW_PAIRS; r++) {
+        codes[r * 32 + output * 2] = q[pair_k(r, 0)];
+        codes[r * 32 + output * 2 + 1] = q[pair_k(r, 1)];
+    }
+}
+
 void product_fill_avx512bf16(struct kernel_table *t) {
     t->bf16 = (struct kernel_product){product_bf16, pack_x, 64};
     t->unpack[DTYPE_Q8_0] = unpack_q8_0;
@@ -219,12 +239,9 @@ void product_fill_avx512bf16(struct kernel_table *t) {
     t->vector[DTYPE_Q8_0] = vector_q8_0;
     t->vector[DTYPE_Q4_0] = vector_q4_0;
     t->vector[DTYPE_Q4_1] = vector_q4_1;
+    t->pack_nibbles = pack_nibbles;
+    t->pack_bytes = pack_bytes;
     for (int n = 0; n < KERNEL_PANEL; n++)
         for (int r = 0; r < 2 * ROW_PAIRS; r++)
-            for (int high = 0; high < 2; high++) {
-                const int k = pair_k(r, high), half = r / ROW_PAIRS;
-                const int word = (half * 2 + n / 8) * 16 + n % 8 * 2 + high;
-                t->tile_offset[n][k] = t->byte_offset[n][k] = (uint16_t)(r * 32 + n * 2 + high);
-                t->nibble_offset[n][k] = (uint16_t)(word * 8 + r % ROW_PAIRS);
-            }
+            for (int high = 0; high < 2; high++) t->tile_offset[n][pair_k(r, high)] = (uint16_t)(r * 32 + n * 2 + high);
 }

@@ -87,16 +87,33 @@ static void unpack_q4_1_ref(uint8_t *tiles, const uint8_t *w, int n_steps) {
     unpack_ref(tiles, w, n_steps, DTYPE_Q4_1);
 }
 
+/* The low halves of eight bytes, side by side: byte i becomes bits 4i .. 4i + 3. */
+static uint32_t gather_nibbles(uint64_t bytes) {
+    bytes &= 0x0f0f0f0f0f0f0f0full;
+    bytes = (bytes | bytes >> 4) & 0x00ff00ff00ff00ffull;
+    bytes = (bytes | bytes >> 8) & 0x0000ffff0000ffffull;
+    return (uint32_t)(bytes | bytes >> 16);
+}
+
+static void pack_nibbles_ref(uint8_t *codes, int output, const uint8_t *q) {
+    uint64_t half[2];
+    memcpy(half, q, sizeof half);
+    uint32_t *words = (uint32_t *)codes + output;
+    for (int v = 0; v < 4; v++) words[v * KERNEL_PANEL] = gather_nibbles(half[v % 2] >> 4 * (v / 2));
+}
+
+static void pack_bytes_ref(uint8_t *codes, int output, const uint8_t *q) {
+    for (int k = 0; k < ORDER_STEP; k++) codes[k * KERNEL_PANEL + output] = q[k];
+}
+
 void product_fill_ref(struct kernel_table *t) {
     t->bf16 = (struct kernel_product){product_bf16_ref, pack_x_bf16_ref, ORDER_STEP * sizeof(float)};
     t->f32 = (struct kernel_product){product_f32_ref, panel_pack_x_f32, ORDER_STEP * sizeof(float)};
     t->unpack[DTYPE_Q8_0] = unpack_q8_0_ref;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0_ref;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1_ref;
+    t->pack_nibbles = pack_nibbles_ref;
+    t->pack_bytes = pack_bytes_ref;
     for (int n = 0; n < KERNEL_PANEL; n++)
-        for (int k = 0; k < ORDER_STEP; k++) {
-            t->tile_offset[n][k] = (uint16_t)(k / 2 * 32 + n * 2 + k % 2);
-            t->nibble_offset[n][k] = (uint16_t)((k / 8 * 16 + n) * 8 + k % 8);
-            t->byte_offset[n][k] = (uint16_t)(k * KERNEL_PANEL + n);
-        }
+        for (int k = 0; k < ORDER_STEP; k++) t->tile_offset[n][k] = (uint16_t)(k / 2 * 32 + n * 2 + k % 2);
 }
