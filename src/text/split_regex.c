@@ -146,6 +146,7 @@ cria_status split_regex_compile(struct split_regex **ret, const char *pattern, s
         onig_error_code_to_str(text, code, &info);
         r->regex = NULL; /* onig_new() has freed it */
         split_regex_destroy(&r);
+        if (code == ONIGERR_MEMORY) return ERROR_NOMEM(err, n, "a pattern");
         return ERROR_SET(err, CRIA_FORMAT, "pattern that Oniguruma cannot compile: %s", (char *)text);
     }
     *ret = r;
@@ -180,6 +181,8 @@ cria_status split_regex_find(const struct split_regex *r, const char *text, size
         *ret_start = (size_t)region->beg[0];
         *ret_end = (size_t)region->end[0];
         status = CRIA_OK;
+    } else if (at == ONIGERR_MEMORY) {
+        status = ERROR_NOMEM(err, n, "a pattern's search");
     } else if (at != ONIG_MISMATCH) {
         OnigUChar message[ONIG_MAX_ERROR_MESSAGE_LEN];
         onig_error_code_to_str(message, at);
