@@ -4,7 +4,10 @@
  *
  * Catches what alloc_fault_test.c catches, where the failure is deeper: a library's refusal that is not understood, and
  * blocks of a library that nobody gives back (they are counted). Sanitizers answer malloc() themselves, so with them
- * only the lives are run, without failures. */
+ * only the lives are run, without failures.
+ *
+ * Left out are Oniguruma's own requests: version 6.9.8 loses blocks when one fails inside of a character class, and
+ * frees one twice when one fails late in onig_compile(). Nothing above it can help that. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,10 +57,18 @@ void __libc_free(void *p);
 typedef int create_function(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static create_function *real_pthread_create;
 
-static int is_failing(void) {
+static int is_in_oniguruma(const void *address) {
+    Dl_info info;
+    return dladdr(address, &info) && info.dli_fname && strstr(info.dli_fname, "libonig");
+}
+
+static int is_failing(const void *caller) {
+    if (is_in_oniguruma(caller)) return 0;
     const uint64_t n = atomic_fetch_add(&n_requests, 1) + 1;
     return n == atomic_load(&failing_request);
 }
+
+#define IS_FAILING() is_failing(__builtin_return_address(0))
 
 /* Counts what was given out. */
 static void *give(void *p) {
@@ -66,13 +77,13 @@ static void *give(void *p) {
     return p;
 }
 
-void *malloc(size_t n) { return give(is_failing() ? NULL : __libc_malloc(n)); }
+void *malloc(size_t n) { return give(IS_FAILING() ? NULL : __libc_malloc(n)); }
 
-void *calloc(size_t n, size_t size) { return give(is_failing() ? NULL : __libc_calloc(n, size)); }
+void *calloc(size_t n, size_t size) { return give(IS_FAILING() ? NULL : __libc_calloc(n, size)); }
 
 void *realloc(void *p, size_t n) {
-    if (!p) return malloc(n);
-    if (is_failing()) {
+    if (!p) return give(IS_FAILING() ? NULL : __libc_malloc(n));
+    if (IS_FAILING()) {
         errno = ENOMEM;
         return NULL;
     }
@@ -81,12 +92,12 @@ void *realloc(void *p, size_t n) {
     return moved;
 }
 
-void *memalign(size_t alignment, size_t n) { return give(is_failing() ? NULL : __libc_memalign(alignment, n)); }
+void *memalign(size_t alignment, size_t n) { return give(IS_FAILING() ? NULL : __libc_memalign(alignment, n)); }
 
-void *aligned_alloc(size_t alignment, size_t n) { return memalign(alignment, n); }
+void *aligned_alloc(size_t alignment, size_t n) { return give(IS_FAILING() ? NULL : __libc_memalign(alignment, n)); }
 
 int posix_memalign(void **ret, size_t alignment, size_t n) {
-    void *p = memalign(alignment, n);
+    void *p = give(IS_FAILING() ? NULL : __libc_memalign(alignment, n));
     if (!p) return ENOMEM;
     *ret = p;
     return 0;
@@ -98,7 +109,7 @@ void free(void *p) {
 }
 
 void *mmap(void *address, size_t n, int protection, int flags, int fd, off_t offset) {
-    if (is_failing()) {
+    if (IS_FAILING()) {
         errno = ENOMEM;
         return MAP_FAILED;
     }
@@ -113,7 +124,7 @@ int munmap(void *address, size_t n) {
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg) {
-    if (is_failing()) {
+    if (IS_FAILING()) {
         has_failed_thread = 1;
         return EAGAIN;
     }
@@ -211,6 +222,8 @@ static void test_directory(void **state) {
     m.has_tokenizer = true;
     char *path = file_join(folder, "hf");
     assert_int_equal(tiny_write_directory(&m, path, NULL), CRIA_OK);
+    fail_everywhere(&(struct life){.path = path, .has_tokenizer = true});
+    assert_int_equal(life_split_by_regex(path, NULL), CRIA_OK);
     fail_everywhere(&(struct life){.path = path, .has_tokenizer = true});
     alloc_free(path);
 }

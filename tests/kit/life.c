@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/buffer.h"
+#include "base/file.h"
 #include "infer/infer.h"
 
 static char untouched; /* where a ret_ pointer points before a call */
@@ -116,5 +117,31 @@ out:
     token_list_free(&list);
     model_files_close(&files);
     REQUIRE(!e && !model && !dev && !tok && !files);
+    return status;
+}
+
+cria_status life_split_by_regex(const char *folder, struct cria_error *err) {
+    static const char split[] =
+        "\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\", \"pattern\": "
+        "{\"Regex\": "
+        "\"\\\\p{L}+|\\\\s+(?!\\\\S)|[^\\\\s\\\\p{L}]+|\\\\s+\"}, \"behavior\": \"Isolated\", \"invert\": false}, "
+        "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": false}]}, ";
+    struct buffer changed = buffer_make(1 << 20);
+    char *json = NULL, *path = file_join(folder, "tokenizer.json");
+    size_t n;
+    cria_status status = CRIA_OK;
+    REQUIRE(path != NULL);
+    TRY(file_read(path, 1 << 20, &json, &n, err));
+    const char *begin = strstr(json, "\"pre_tokenizer\""), *end = strstr(json, "\"post_processor\"");
+    REQUIRE(begin && end && begin < end);
+    buffer_append(&changed, json, (size_t)(begin - json));
+    buffer_append_text(&changed, split);
+    buffer_append_text(&changed, end);
+    TRY(buffer_status(&changed, "tokenizer.json", err));
+    TRY(file_write_atomic(path, changed.data, changed.n_bytes, err));
+out:
+    buffer_free(&changed);
+    alloc_free(json);
+    alloc_free(path);
     return status;
 }

@@ -23,4 +23,8 @@ struct life {
 /* *ret_digest gets the digest of the answer's rows; zeros with only_tokenizer. */
 CRIA_MUST_CHECK cria_status life_run(const struct life *life, uint8_t ret_digest[32], struct cria_error *err);
 
+/* Rewrites the tokenizer.json that tiny_write_directory() left in the folder: text is then split by a regular
+ * expression for which Cria has no splitter of its own, so that Oniguruma runs it. */
+CRIA_MUST_CHECK cria_status life_split_by_regex(const char *folder, struct cria_error *err);
+
 #endif
