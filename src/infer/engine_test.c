@@ -351,6 +351,7 @@ static void stop_strings_never_leak_and_nothing_else_is_lost(void **state) {
         {{0, 1, 0}, 3, {"c", "bca"}, "ab", FINISH_STOP, 2},
         {{0, 9, 8, 6}, 4, {"<stop>"}, "a<stop", FINISH_STOP, 3},
         {{1, 1, 1, 4}, 4, {"bcbcx"}, "bc", FINISH_STOP, 4},
+        {{0, 2, 0}, 3, {"d"}, "a", FINISH_STOP, 2}, /* the token goes on with half a character */
     };
     int32_t prompt[1] = {0};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -125,6 +125,7 @@ static bool find_stop(struct request *r, size_t n_old) {
     if (found) {
         buffer_cut(&r->text, n_old + end - found);
         finish_search_deinit(&r->search);
+        r->stream.n_held = 0; /* the beginning of a character behind the stop string */
     }
     return found > 0;
 }
