@@ -7,10 +7,10 @@
 #                              CRIA is the program, CRIA_SOURCE_DIR the tree, CRIA_BUILD_DIR a folder to write in
 #   tests/fuzz/X_fuzz.c        a libFuzzer entry; here it is run over the files of tests/fuzz/seeds/X, once each
 #
-# Labels, by the two lists below: `check` is what `make test` leaves to `make check`; `slow` is what runs one after
-# another through so much arithmetic that a second compiler and the thread sanitizer pass it by.
+# Labels, by the two lists below: `check` is what `make test` leaves to `make check`; `slow` is what has so much
+# arithmetic that the sanitizers pass it by (they see the same code run on tiny models).
 set(CRIA_CHECK_TESTS test_baseline)
-set(CRIA_SLOW_TESTS)
+set(CRIA_SLOW_TESTS smollm2_test)
 # Tests that compile a kernel into themselves need its instruction set; they ask the machine before they use it.
 set(CRIA_TEST_FLAGS_tile_emulation_test ${CRIA_FLAGS_avx512bf16})
 
