@@ -236,6 +236,28 @@ static void test_rope_divisors_and_linear(void **state) {
     for (int i = 0; i < 64; i++) assert_true(f[i] == plain[i] / 4);
 }
 
+/* Catches two readers that disagree: a GGUF file carries Llama 3.1's rule as divisors, a directory as the rule itself.
+ */
+static void test_rope_rule_equals_its_divisors(void **state) {
+    (void)state;
+    struct arch_config c = config_of(&models[3]);
+    float plain[64], ruled[64], divided[64];
+    c.rope.theta = 5e5;
+    arch_rope_frequencies(&c, plain);
+    c.rope = (struct arch_rope){.kind = ARCH_ROPE_LLAMA3,
+                                .theta = 5e5,
+                                .factor = 8,
+                                .low_factor = 1,
+                                .high_factor = 4,
+                                .original_context = 8192};
+    arch_rope_frequencies(&c, ruled);
+    for (int i = 0; i < 64; i++) c.rope.divisors[i] = plain[i] / ruled[i];
+    c.rope.kind = ARCH_ROPE_DIVISORS;
+    assert_int_equal(arch_config_check(&c, NULL), CRIA_OK);
+    arch_rope_frequencies(&c, divided);
+    for (int i = 0; i < 64; i++) assert_true(fabsf(divided[i] - ruled[i]) <= 1.2e-7f * ruled[i]);
+}
+
 /* Catches a lifetime that ends before the stage that reads the value, and letters that do not follow the model. */
 static void test_activations(void **state) {
     (void)state;
@@ -264,7 +286,7 @@ int main(void) {
         cmocka_unit_test(test_published_sizes), cmocka_unit_test(test_names),
         cmocka_unit_test(test_config_check),    cmocka_unit_test(test_rope_golden),
         cmocka_unit_test(test_activations),     cmocka_unit_test(test_rope_divisors_and_linear),
-        cmocka_unit_test(test_flops),
+        cmocka_unit_test(test_flops),           cmocka_unit_test(test_rope_rule_equals_its_divisors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

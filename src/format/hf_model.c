@@ -279,11 +279,24 @@ static cria_status find_tokenizer(struct model_files *m, const char *folder, str
     return CRIA_OK;
 }
 
+/* For people: the directory's own name. */
+static void name_model(struct arch_config *c, const char *folder) {
+    size_t end = strlen(folder);
+    while (end > 1 && folder[end - 1] == '/') end--;
+    size_t begin = end;
+    while (begin > 0 && folder[begin - 1] != '/') begin--;
+    const size_t n = end - begin;
+    if (n >= sizeof c->name || !utf8_is_valid(folder + begin, n)) return;
+    memcpy(c->name, folder + begin, n);
+    c->name[n] = '\0';
+}
+
 cria_status hf_model_open(struct model_files *m, const char *folder, const struct model_open_options *options,
                           struct cria_error *err) {
     cria_status status;
     m->kind = "Hugging Face directory";
     TRY(read_config(m, folder, options->only_text, err));
+    name_model(&m->config, folder);
     if (!options->only_text) TRY(read_weights(m, folder, err));
     TRY(read_template(m, folder, err));
     TRY(find_tokenizer(m, folder, err));
