@@ -46,8 +46,10 @@ cria_status template_compile(template **ret, const char *source, size_t n, struc
     TRY(template_lex(t, &tokens, err));
     TRY(template_parse(t, &tokens, err));
     *ret = t;
-    t = NULL;
+    alloc_free(tokens.items);
+    return CRIA_OK;
 out:
+    if (status == CRIA_LIMIT && t->arena.out_of_memory) status = ERROR_NOMEM(err, n, "a template");
     alloc_free(tokens.items);
     template_destroy(&t);
     return status;
@@ -83,11 +85,8 @@ cria_status template_enter(struct run *r) {
 cria_status template_new(struct run *r, size_t n, size_t size, void *ret) {
     void *p = template_take(&r->arena, n, size);
     if (!p) {
-        const size_t most = r->arena.max_bytes;
-        if (n > most / (size ? size : 1) || r->arena.total_bytes + n * size > most ||
-            most - r->arena.total_bytes < ((size_t)512 << 10))
-            return template_fail(r, CRIA_LIMIT, "the template needs more than %zu bytes", most);
-        return ERROR_NOMEM(r->err, n * size, "a template's values");
+        if (r->arena.out_of_memory) return ERROR_NOMEM(r->err, n * size, "a template's values");
+        return template_fail(r, CRIA_LIMIT, "the template needs more than %zu bytes", r->arena.max_bytes);
     }
     memcpy(ret, &p, sizeof p);
     return CRIA_OK;

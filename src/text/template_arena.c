@@ -24,7 +24,10 @@ static int add_chunk(struct template_arena *a, size_t n) {
     if (checked_add_size(capacity, sizeof(struct arena_chunk), &bytes)) return 0;
     if (checked_add_size(a->total_bytes, bytes, &total) || total > a->max_bytes) return 0;
     struct arena_chunk *chunk = alloc_zeroed(1, bytes);
-    if (!chunk) return 0;
+    if (!chunk) {
+        a->out_of_memory = true;
+        return 0;
+    }
     a->total_bytes = total;
     /* A chunk for one large piece goes behind the newest, which may still have room. */
     if (a->chunks && n > LARGEST_CHUNK_BYTES / 2) {

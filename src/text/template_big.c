@@ -122,19 +122,21 @@ static int compare_limbs(const struct big *a, const struct big *b) {
 }
 
 static cria_status add_limbs(struct run *r, const struct big *a, const struct big *b, struct big *ret) {
+    struct big result; /* ret may be a or b */
     const size_t n = (a->n > b->n ? a->n : b->n) + 1;
-    CHECK(new_limbs(r, n, ret));
+    CHECK(new_limbs(r, n, &result));
     uint32_t carry = 0;
     for (size_t i = 0; i < n; i++) {
         const uint32_t sum = carry + (i < a->n ? a->limbs[i] : 0) + (i < b->n ? b->limbs[i] : 0);
-        ret->limbs[i] = sum % LIMB;
+        result.limbs[i] = sum % LIMB;
         carry = sum / LIMB;
     }
-    trim(ret);
+    trim(&result);
+    *ret = result;
     return CRIA_OK;
 }
 
-/* a - b where a is not the smaller one; ret may be a. */
+/* a - b where a is not the smaller one. */
 static cria_status sub_limbs(struct run *r, const struct big *a, const struct big *b, struct big *ret) {
     struct big result;
     CHECK(new_limbs(r, a->n, &result));

@@ -14,8 +14,14 @@ static bool is_given(const struct value *v) { return v->kind != VALUE_ABSENT && 
 
 /* ---- attributes by a dotted path ---- */
 
-static cria_status follow_path(struct run *r, const struct value *path, struct value *v) {
-    if (path->kind != VALUE_STRING) return template_item(r, v, path, v);
+/* otherwise (may be NULL) stands for what is undefined on the way. */
+static cria_status follow_path_or(struct run *r, const struct value *path, const struct value *otherwise,
+                                  struct value *v) {
+    if (path->kind != VALUE_STRING) {
+        CHECK(template_item(r, v, path, v));
+        if (otherwise && v->kind == VALUE_UNDEFINED) *v = *otherwise;
+        return CRIA_OK;
+    }
     const struct text *t = path->text;
     for (size_t from = 0; from <= t->n;) {
         size_t to = from;
@@ -25,9 +31,14 @@ static cria_status follow_path(struct run *r, const struct value *path, struct v
         CHECK(template_text_slice(r, t, from, to - from, &key));
         if (digits && to > from) CHECK(template_integer_text(r, t->bytes + from, to - from, true, &key));
         CHECK(template_item(r, v, &key, v));
+        if (otherwise && v->kind == VALUE_UNDEFINED) *v = *otherwise;
         from = to + 1;
     }
     return CRIA_OK;
+}
+
+static cria_status follow_path(struct run *r, const struct value *path, struct value *v) {
+    return follow_path_or(r, path, NULL, v);
 }
 
 /* The key that an element is sorted or compared by. */
@@ -340,6 +351,11 @@ cria_status template_filter_groupby(struct run *r, const struct call *c, struct 
 
 /* ---- map, select ---- */
 
+/* What map and select work on: anything false, None too, counts as empty. */
+static cria_status elements_if_any(struct run *r, const struct value *v, struct list **ret) {
+    return template_truth(v) ? template_elements(r, v, ret) : template_list_new(r, 0, ret);
+}
+
 static cria_status take_keyword(struct run *r, const struct call *c, const char *name, const struct value **ret) {
     (void)r;
     *ret = NULL;
@@ -366,7 +382,7 @@ cria_status template_filter_map(struct run *r, const struct call *c, struct valu
     CHECK(take_keyword(r, c, "default", &otherwise));
     if (c->n_args) CHECK(find_function(r, &c->args[0], "filter", template_filter_find, &f));
     else if (!path) return template_fail(r, CRIA_FORMAT, "map: expects a filter's name or attribute=");
-    CHECK(template_elements(r, &c->self, &items));
+    CHECK(elements_if_any(r, &c->self, &items));
     CHECK(template_list_new(r, items->n, &mapped));
     for (size_t i = 0; i < items->n; i++) {
         struct value v = items->items[i];
@@ -378,8 +394,7 @@ cria_status template_filter_map(struct run *r, const struct call *c, struct valu
                                    .n_named = c->n_named};
         CHECK(template_step(r, 1));
         if (f) CHECK(template_call_function(r, f, &inner, &v));
-        else CHECK(follow_path(r, path, &v));
-        if (!f && otherwise && v.kind == VALUE_UNDEFINED) v = *otherwise;
+        else CHECK(follow_path_or(r, path, otherwise, &v));
         CHECK(template_list_add(r, mapped, v));
     }
     return template_iterator(r, mapped, ret);
@@ -393,7 +408,7 @@ static cria_status select_items(struct run *r, const struct call *c, bool wanted
     if (by_attribute && !c->n_args)
         return template_fail(r, CRIA_FORMAT, "selectattr: expects the name of an attribute");
     if (c->n_args > n_used) CHECK(find_function(r, &c->args[n_used], "test", template_check_find, &f));
-    CHECK(template_elements(r, &c->self, &items));
+    CHECK(elements_if_any(r, &c->self, &items));
     CHECK(template_list_new(r, 0, &kept));
     for (size_t i = 0; i < items->n; i++) {
         struct value v = items->items[i];

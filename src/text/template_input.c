@@ -72,17 +72,14 @@ static cria_status read_dict(struct input *in, struct value *ret) {
     CHECK(template_dict_new(in->r, 0, &d));
     CHECK(json_begin_object(&in->reader, in->r->err));
     for (;;) {
-        bool more, was_new;
+        bool more;
         struct json_text name;
         struct value key, item;
         CHECK(json_next_key(&in->reader, &name, &more, in->r->err));
         if (!more) break;
         CHECK(read_key(in, name, &key));
         CHECK(read_value(in, &item));
-        CHECK(template_dict_set(in->r, d, key, item, &was_new));
-        if (!was_new)
-            return json_fail(&in->reader, in->r->err, "the key \"%.*s\" stands twice", (int)key.text->n,
-                             key.text->bytes);
+        CHECK(template_dict_set(in->r, d, key, item, NULL)); /* the reader refuses a key that comes twice */
     }
     *ret = (struct value){.kind = VALUE_DICT, .dict = d};
     return CRIA_OK;
@@ -163,7 +160,10 @@ static cria_status read_variables(struct input *in) {
         if (template_text_is(key.text, "messages")) trust_roles(&e->value);
         const bool is_token = template_text_is(key.text, "bos_token") || template_text_is(key.text, "eos_token");
         if (is_token && e->value.kind == VALUE_STRING) e->value.text->trusted = true;
-        if (template_text_is(key.text, "now") && e->value.kind != VALUE_NONE) CHECK(read_date(r, &e->value));
+        if (template_text_is(key.text, "now")) { /* for strftime_now; no variable of its own */
+            if (e->value.kind != VALUE_NONE) CHECK(read_date(r, &e->value));
+            continue;
+        }
         const uint32_t name = find_name(&r->t->names, key.text);
         if (name != NO_NAME) r->globals[name] = e->value;
     }

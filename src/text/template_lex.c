@@ -265,6 +265,9 @@ static cria_status lex_number(struct lexer *l) {
         if (end == l->at + 2) return fail(l, "a number has no digits");
     } else if (is_float) {
         end = end_of_float;
+    } else if (l->s[l->at] == '0') {
+        end = l->at + 1; /* a zero in front ends a decimal number, but for more zeros */
+        while (end < l->n && (l->s[end] == '0' || (l->s[end] == '_' && end + 1 < l->n && l->s[end + 1] == '0'))) end++;
     }
     CHECK(add(l, is_float ? TOKEN_FLOAT : TOKEN_INTEGER, l->at, end - l->at, NULL));
     advance(l, end);

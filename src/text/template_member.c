@@ -140,7 +140,7 @@ cria_status template_item(struct run *r, const struct value *obj, const struct v
     }
     struct value name;
     CHECK(template_print_value(r, key, &name));
-    return template_undefined_member(r, obj, name.text, ret);
+    return template_undefined_element(r, obj, name.text, ret);
 }
 
 /* ---- slices ---- */

@@ -36,6 +36,7 @@ struct template_arena {
     struct arena_chunk *chunks; /* owned, newest first */
     size_t used, capacity;      /* of the newest */
     size_t total_bytes, max_bytes;
+    bool out_of_memory; /* the heap refused, not the limit */
 };
 
 /* NULL where the limit or the memory ends; the memory is zeroed. */
@@ -97,7 +98,8 @@ struct value;
 struct undefined {
     const char *owner;       /* the kind of object that lacks it, or NULL for a variable */
     const struct text *name; /* or NULL */
-    const char *why;         /* a whole sentence instead, or NULL */
+    const char *why;         /* what is wrong with using the name, or NULL */
+    bool is_element;         /* the name is an index */
 };
 
 struct value {
@@ -456,6 +458,7 @@ cria_status template_length(struct run *r, const struct value *v, size_t *ret);
 /* The error that the use of an undefined value brings. */
 cria_status template_fail_undefined(struct run *r, const struct value *v);
 cria_status template_undefined_name(struct run *r, const struct text *name, struct value *ret);
+cria_status template_undefined_element(struct run *r, const struct value *owner, const struct text *name, struct value *ret);
 /* Something that the sandbox keeps from templates: undefined, and an error when used. */
 cria_status template_undefined_unsafe(struct run *r, const struct text *name, struct value *ret);
 cria_status template_undefined_member(struct run *r, const struct value *owner, const struct text *name,

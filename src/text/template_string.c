@@ -197,16 +197,7 @@ static cria_status split_space(struct run *r, const struct text *t, int64_t most
     skip(t, &i, true);
     for (; i < t->n; most--) {
         const size_t from = i;
-        if (most == 0) {
-            struct value rest;
-            struct text tail = *t;
-            tail.bytes += from;
-            if (tail.mask) tail.mask += from;
-            tail.n -= from;
-            tail.n_chars = TEXT_UNCOUNTED;
-            CHECK(template_string_strip(r, &tail, NULL, 'r', &rest));
-            return template_list_add(r, l, rest);
-        }
+        if (most == 0) return add_slice(r, l, t, from, t->n);
         skip(t, &i, false);
         CHECK(add_slice(r, l, t, from, i));
         skip(t, &i, true);
@@ -279,11 +270,7 @@ static cria_status split_right(struct run *r, const struct text *t, const struct
         CHECK(add_slice(r, l, t, 0, to));
     } else {
         size_t end = to;
-        if (last_word(t, &end) != SIZE_MAX) {
-            size_t from = 0;
-            skip(t, &from, true);
-            CHECK(add_slice(r, l, t, from, end));
-        }
+        if (last_word(t, &end) != SIZE_MAX) CHECK(add_slice(r, l, t, 0, end));
     }
     reverse(l);
     return CRIA_OK;

@@ -357,6 +357,12 @@ cria_status template_undefined_member(struct run *r, const struct value *owner, 
     return make_undefined(r, (struct undefined){.owner = template_kind_name(owner), .name = name}, ret);
 }
 
+cria_status template_undefined_element(struct run *r, const struct value *owner, const struct text *name,
+                                       struct value *ret) {
+    return make_undefined(r, (struct undefined){.owner = template_kind_name(owner), .name = name, .is_element = true},
+                          ret);
+}
+
 cria_status template_undefined_unsafe(struct run *r, const struct text *name, struct value *ret) {
     return make_undefined(r, (struct undefined){.name = name, .why = "a template may not use the attribute"}, ret);
 }
