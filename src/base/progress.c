@@ -48,7 +48,7 @@ static void put(const char *text, size_t n) {
 }
 
 static void draw(const progress *p, uint64_t done, double seconds) {
-    static const char bar_full[] = "##############################", bar_empty[] = "..............................";
+    static const char bar_full[] = "####################", bar_empty[] = "....................";
     char line[512], count[32], rate[32];
     const double per_second = seconds > 0 ? (double)done / seconds : 0;
     show_count(count, (double)done, p->unit);
@@ -57,8 +57,10 @@ static void draw(const progress *p, uint64_t done, double seconds) {
         const double part = done < p->total ? (double)done / (double)p->total : 1;
         const int full = (int)(part * (double)(sizeof bar_full - 1));
         const double left = per_second > 0 && done < p->total ? (double)(p->total - done) / per_second : 0;
-        snprintf(line, sizeof line, "%s [%.*s%s] %3.0f%%  %s  %s/s  %.0f s left", p->title, full, bar_full,
-                 bar_empty + full, 100 * part, count, rate, left);
+        const int n = snprintf(line, sizeof line, "%s [%.*s%s] %3.0f%%  %s", p->title, full, bar_full, bar_empty + full,
+                               100 * part, count);
+        if (done > 0 && n > 0 && (size_t)n < sizeof line)
+            snprintf(line + n, sizeof line - (size_t)n, "  %s/s  %.0f s left", rate, left);
     } else {
         snprintf(line, sizeof line, "%s  %s  %s/s", p->title, count, rate);
     }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -86,46 +85,22 @@ cria_status hub_list(struct hub_model **ret, int *ret_n, struct cria_error *err)
     return CRIA_OK;
 }
 
-/* How many letters have to be changed, added or left out to come from a to b; both at most HUB_MAX_NAME long. */
-static int distance(const char *a, const char *b) {
-    int row[HUB_MAX_NAME + 1];
-    const int n_a = (int)strlen(a), n_b = (int)strlen(b);
-    for (int j = 0; j <= n_b; j++) row[j] = j;
-    for (int i = 1; i <= n_a; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= n_b; j++) {
-            const int changed = diagonal + (strncasecmp(a + i - 1, b + j - 1, 1) != 0);
-            const int shorter = 1 + (row[j] < row[j - 1] ? row[j] : row[j - 1]);
-            diagonal = row[j];
-            row[j] = changed < shorter ? changed : shorter;
-        }
-    }
-    return row[n_b];
-}
-
-static void consider(const char *wanted, const char *name, const char **best, int *best_distance) {
-    const int d = distance(wanted, name);
-    if (d >= *best_distance) return;
-    *best = name;
-    *best_distance = d;
-}
-
 /* NOTFOUND, with what there is, what was perhaps meant, and how to get more. */
 static cria_status fail_unknown(const char *wanted, struct cria_error *err) {
     struct hub_model *list = NULL;
-    int n = 0, best_distance = 4;
-    const char *best = NULL;
+    struct hub_near near = {.wanted = wanted};
     struct buffer text = buffer_make(600);
+    int n = 0;
     if (hub_list(&list, &n, NULL) != CRIA_OK) n = 0;
-    const bool is_name = hub_store_check_name(wanted, NULL) == CRIA_OK;
-    for (int i = 0; is_name && i < n; i++) consider(wanted, list[i].name, &best, &best_distance);
-    for (int i = 0; is_name && hub_source_known(i); i++) consider(wanted, hub_source_known(i), &best, &best_distance);
-    if (best && best_distance == 0) buffer_append_format(&text, "; get it with: cria pull %s", best);
-    else if (best && (size_t)best_distance < strlen(wanted)) buffer_append_format(&text, "; did you mean %s?", best);
-    buffer_append_text(&text, n ? "; pulled models: " : "; no model is pulled yet");
+    for (int i = 0; i < n; i++) hub_near_consider(&near, list[i].name);
+    for (int i = 0; hub_source_known(i); i++) hub_near_consider(&near, hub_source_known(i));
+    const bool is_known = near.best && near.distance == 0;
+    if (is_known) buffer_append_format(&text, ". Get it with: cria pull %s.", near.best);
+    else if (near.best) buffer_append_format(&text, "; did you mean %s?", near.best);
+    else buffer_append_char(&text, '.');
+    buffer_append_text(&text, n ? " Pulled models: " : " No model is pulled yet");
     for (int i = 0; i < n; i++) buffer_append_format(&text, "%s%s", i ? ", " : "", list[i].name);
-    if (!best || best_distance > 0) buffer_append_text(&text, "; get one with: cria pull smollm2");
+    if (!is_known) buffer_append_text(&text, "; get one with: cria pull smollm2");
     const cria_status status =
         ERROR_SET(err, CRIA_NOTFOUND, "'%s' is neither a pulled model nor a path%s", wanted, buffer_text(&text));
     buffer_free(&text);

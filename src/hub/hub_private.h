@@ -113,6 +113,13 @@ void hub_store_sweep(const char *models);
 /* Bytes of all files below path. */
 uint64_t hub_store_bytes(const char *path);
 
+/* hub_near.c: the name that is nearest to a wanted one. Zeroed but for `wanted` at first. */
+struct hub_near {
+    const char *wanted, *best; /* borrowed; best is NULL where none is near */
+    int distance;              /* of best: letters that differ, 0 where only upper and lower case do */
+};
+void hub_near_consider(struct hub_near *near, const char *name);
+
 /* A copy of a text on the heap, or NOMEM. */
 CRIA_MUST_CHECK cria_status hub_copy_text(char **ret, const char *text, size_t n, struct cria_error *err);
 

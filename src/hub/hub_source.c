@@ -51,19 +51,27 @@ out:
     return status;
 }
 
+static cria_status fail_unknown(const char *source, struct cria_error *err) {
+    struct hub_near near = {.wanted = source};
+    struct buffer text = buffer_make(512);
+    for (int i = 0; i < N_KNOWN; i++) hub_near_consider(&near, known[i].name);
+    if (near.best) buffer_append_format(&text, "; did you mean %s? Else", near.best);
+    buffer_append_text(&text, near.best ? " expected " : ": expected ");
+    for (int i = 0; i < N_KNOWN; i++) buffer_append_format(&text, "%s, ", known[i].name);
+    for (int i = 0; i < N_SCHEMES; i++) buffer_append_format(&text, "%s, ", schemes[i].usage);
+    const cria_status status =
+        ERROR_SET(err, CRIA_NOTFOUND, "'%s' is no source of a model%sor an existing path", source, buffer_text(&text));
+    buffer_free(&text);
+    return status;
+}
+
 static cria_status parse_prefixed(struct hub_source *s, const char *source, struct cria_error *err) {
     for (int i = 0; i < N_SCHEMES; i++) {
         const size_t n = strlen(schemes[i].prefix);
         if (strncmp(source, schemes[i].prefix, n) == 0) return parse_by(&schemes[i], s, source + n, err);
     }
     if (file_exists(source) || file_is_folder(source)) return parse_by(path_scheme, s, source, err);
-    struct buffer text = buffer_make(512);
-    for (int i = 0; i < N_KNOWN; i++) buffer_append_format(&text, "%s, ", known[i].name);
-    for (int i = 0; i < N_SCHEMES; i++) buffer_append_format(&text, "%s, ", schemes[i].usage);
-    const cria_status status = ERROR_SET(
-        err, CRIA_NOTFOUND, "'%s' is no source of a model: expected one of %sor a path", source, buffer_text(&text));
-    buffer_free(&text);
-    return status;
+    return fail_unknown(source, err);
 }
 
 cria_status hub_source_parse(struct hub_source *ret, const char *source, struct cria_error *err) {

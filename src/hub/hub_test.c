@@ -267,15 +267,19 @@ static void assert_unknown(const char *model, const char *part) {
 /* Catches a message that leaves a person without the next step. */
 static void test_unknown_names(void **state) {
     (void)state;
-    assert_unknown("nothing-like-it", "no model is pulled yet; get one with: cria pull smollm2");
-    assert_unknown("smollm2", "; get it with: cria pull smollm2");
-    assert_unknown("SmolLM2", "; get it with: cria pull smollm2");
+    assert_unknown("nothing-like-it", ". No model is pulled yet; get one with: cria pull smollm2");
+    assert_unknown("smollm2", ". Get it with: cria pull smollm2");
+    assert_unknown("SmolLM2", ". Get it with: cria pull smollm2");
     assert_unknown("smolm2", "did you mean smollm2?");
     write_gguf("story.gguf", "", 0);
     assert_int_equal(pull_plain("story.gguf"), CRIA_OK);
-    assert_unknown("stroy", "did you mean story?; pulled models: story; get one with");
-    assert_unknown("a/path", "neither a pulled model nor a path; pulled models: story");
+    assert_unknown("stroy", "did you mean story? Pulled models: story; get one with");
+    assert_unknown("a/path", "neither a pulled model nor a path. Pulled models: story");
     assert_unknown("", "neither");
+    struct cria_error err;
+    int was_there;
+    assert_int_equal(pull("smolllm2", NULL, NULL, &was_there, &err), CRIA_NOTFOUND);
+    assert_non_null(strstr(err.text, "did you mean smollm2? Else expected smollm2, pypi:PACKAGE"));
     char *path;
     assert_int_equal(hub_resolve("./story.gguf", &path, NULL), CRIA_OK);
     assert_string_equal(path, "./story.gguf");
