@@ -106,11 +106,11 @@ static void generates_and_streams(void **state) {
     cria_answer_tokens(answer, &n_tokens);
     cria_answer_logprobs(answer, &n_logprobs);
     assert_int_equal(n_tokens, n_logprobs);
-    assert_int_equal(cria_answer_prompt_tokens(answer), 13);
+    assert_int_equal(cria_answer_prompt_tokens(answer), 1 + 13); /* bos */
     assert_true(n_tokens == 30 ? strcmp(cria_answer_finish(answer), "length") == 0 : n_tokens < 30);
     int32_t *ids;
     size_t n_ids;
-    must(cria_tokenize(cria_model_tokenizer(f->model), "A small model", 13, 0, &ids, &n_ids, &err), &err);
+    must(cria_tokenize(cria_model_tokenizer(f->model), "A small model", 13, CRIA_WITH_BOS, &ids, &n_ids, &err), &err);
     struct cria_generate_options options = cria_generate_defaults();
     options.max_tokens = 30;
     options.temperature = 1;
@@ -205,7 +205,7 @@ static void options_of_other_versions(void **state) {
     cria_answer *answer = NULL;
     struct {
         struct cria_generate_options known;
-        int newer;
+        int64_t newer;
     } options = {cria_generate_defaults(), 0};
     const int32_t id = 65;
     options.known.max_tokens = 2;
@@ -277,7 +277,7 @@ static void the_example_runs(void **state) {
     assert_non_null(out_path);
     assert_int_equal(run_example(f, out_path), 0);
     must(file_read(out_path, 1 << 20, &text, &n, &err), &err);
-    assert_non_null(strstr(text, "\n9 + "));
+    assert_non_null(strstr(text, "\n10 + "));
     assert_non_null(strstr(text, "digest "));
     alloc_free(text);
     alloc_free(out_path);
