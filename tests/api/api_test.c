@@ -138,9 +138,10 @@ static void chats(void **state) {
     struct cria_error err;
     cria_answer *answer = NULL;
     options.max_tokens = 5;
-    must(cria_chat(f->model, "[{\"role\": \"user\", \"content\": \"hi <|eos|>\"}]", &options, &answer, &err), &err);
+    must(cria_chat(f->model, "[{\"role\": \"user\", \"content\": \"hi <|end_of_text|>\"}]", &options, &answer, &err),
+         &err);
     /* bos, "user: hi ", the spelling of a special token as plain bytes, the template's own end of the message */
-    assert_int_equal(cria_answer_prompt_tokens(answer), 1 + 9 + 7 + 1);
+    assert_int_equal(cria_answer_prompt_tokens(answer), 1 + 9 + 15 + 1);
     cria_answer_destroy(&answer);
     assert_true(cria_chat(f->model, "[{\"role\"", &options, &answer, &err) != CRIA_OK);
     assert_null(answer);

@@ -45,16 +45,18 @@ cria_status tiny_write_tokenizer(const struct tiny_model *m, const char *folder,
     struct buffer text = buffer_make(MAX_FILE_BYTES);
     cria_status status = CRIA_OK;
     buffer_append_text(&text, "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null, \"added_tokens\": [");
-    append_added(&text, TINY_BOS, "<|bos|>", true);
-    append_added(&text, TINY_EOS, "<|eos|>", false);
+    append_added(&text, TINY_BOS, "<|begin_of_text|>", true);
+    append_added(&text, TINY_EOS, "<|end_of_text|>", false);
     buffer_append_text(
         &text,
         "], \"normalizer\": null, \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, "
         "\"trim_offsets\": true, \"use_regex\": true}, \"post_processor\": {\"type\": \"TemplateProcessing\", "
-        "\"single\": [{\"SpecialToken\": {\"id\": \"<|bos|>\", \"type_id\": 0}}, {\"Sequence\": {\"id\": \"A\", "
+        "\"single\": [{\"SpecialToken\": {\"id\": \"<|begin_of_text|>\", \"type_id\": 0}}, {\"Sequence\": {\"id\": "
+        "\"A\", "
         "\"type_id\": 0}}], \"pair\": [{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}, {\"Sequence\": {\"id\": "
-        "\"B\", \"type_id\": 1}}], \"special_tokens\": {\"<|bos|>\": {\"id\": \"<|bos|>\", \"ids\": [256], "
-        "\"tokens\": [\"<|bos|>\"]}}}, \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, "
+        "\"B\", \"type_id\": 1}}], \"special_tokens\": {\"<|begin_of_text|>\": {\"id\": \"<|begin_of_text|>\", "
+        "\"ids\": [256], "
+        "\"tokens\": [\"<|begin_of_text|>\"]}}}, \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, "
         "\"trim_offsets\": true, \"use_regex\": true}, \"model\": "
         "{\"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, \"continuing_subword_prefix\": null, "
         "\"end_of_word_suffix\": null, \"fuse_unk\": false, \"byte_fallback\": false, \"vocab\": ");
@@ -65,10 +67,10 @@ cria_status tiny_write_tokenizer(const struct tiny_model *m, const char *folder,
     buffer_append_text(&text, ", \"merges\": []}}\n");
     TRY(tiny_write_file(folder, "tokenizer.json", &text, err));
     buffer_cut(&text, 0);
-    buffer_append_text(
-        &text,
-        "{\"bos_token\": \"<|bos|>\", \"eos_token\": \"<|eos|>\", \"chat_template\": \"{{ bos_token }}{% for m in "
-        "messages %}{{ m.role }}: {{ m.content }}{{ eos_token }}{% endfor %}\"}\n");
+    buffer_append_text(&text,
+                       "{\"bos_token\": \"<|begin_of_text|>\", \"eos_token\": \"<|end_of_text|>\", \"chat_template\": "
+                       "\"{{ bos_token }}{% for m in "
+                       "messages %}{{ m.role }}: {{ m.content }}{{ eos_token }}{% endfor %}\"}\n");
     TRY(tiny_write_file(folder, "tokenizer_config.json", &text, err));
 out:
     buffer_free(&text);
