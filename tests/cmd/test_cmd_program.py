@@ -9,7 +9,8 @@ import unittest
 
 from program import CRIA, ENVIRONMENT, FOLDER, SOURCE, run, tiny_model, write
 
-COMMANDS = "chat generate perplexity tokenize detokenize template pull list rm inspect bench doctor completion version".split()
+COMMANDS = "chat generate perplexity tokenize detokenize template pull list rm inspect bench doctor".split()
+COMMANDS += ["completion", "version"]
 
 
 class Help(unittest.TestCase):
