@@ -10,7 +10,7 @@
 # Labels, by the two lists below: `check` is what `make test` leaves to `make check`; `slow` is what has so much
 # arithmetic that the sanitizers pass it by (they see the same code run on tiny models).
 set(CRIA_CHECK_TESTS test_baseline)
-set(CRIA_SLOW_TESTS smollm2_test)
+set(CRIA_SLOW_TESTS smollm2_test test_cmd_smollm2)
 # Tests that compile a kernel into themselves need its instruction set; they ask the machine before they use it.
 set(CRIA_TEST_FLAGS_tile_emulation_test ${CRIA_FLAGS_avx512bf16})
 
