@@ -2,7 +2,7 @@
  *
  * Every case runs the whole of what a program does with a model's files: open, every weight's bytes, tokenizer,
  * template. Run under the address and undefined-behaviour sanitizers it also says that nothing is read outside the
- * file. The numbers L01 and so on are the rows of the list of bad input in docs/TESTING.md. */
+ * file. The numbers L01 and so on are the rows of the list of bad input in docs/FORMATS.md, "Bad input". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* hf_directory_test.c: what right, odd, contradictory and hostile Hugging Face directories do.
  *
  * Each case writes a tiny model's directory with one thing changed and opens it as a program does. S06, S07 and the
- * "questions settled" are rows of the list of bad input in docs/TESTING.md. */
+ * "questions settled" are rows of the list of bad input in docs/FORMATS.md, "Bad input". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* safetensors_mutation_test.c: what broken, hostile and odd safetensors files do, and that the writer's files are
  * right.
  *
- * S01 to S05 are rows of the list of bad input in docs/TESTING.md. */
+ * S01 to S05 are rows of the list of bad input in docs/FORMATS.md, "Bad input". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
