@@ -16,6 +16,7 @@
 #include "base/utf8.h"
 #include "kit/life.h"
 #include "kit/tiny.h"
+#include "text/dialogue.h"
 #include "text/template.h"
 #include "text/tokenizer.h"
 
@@ -250,9 +251,54 @@ static void test_template(void **state) {
     fail_everywhere(render, NULL);
 }
 
+/* A dialogue that is read, grown, cut, rendered and written. */
+static cria_status talk(const void *arg, struct cria_error *err) {
+    static const char source[] = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
+    static const char json[] =
+        "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":[{\"type\":\"text\","
+        "\"text\":\"\\u20ac\"}]}],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"extra\":1}";
+    (void)arg;
+    dialogue *d = (dialogue *)&untouched;
+    template *t = NULL;
+    struct prompt_text prompt, before;
+    struct buffer out = buffer_make(4096);
+    memset(&prompt, 0x5a, sizeof prompt);
+    before = prompt;
+    cria_status status = dialogue_from_json(&d, json, sizeof json - 1, err);
+    if (status != CRIA_OK) {
+        assert_ptr_equal(d, &untouched);
+        return status;
+    }
+    TRY(dialogue_add(d, "assistant", "an answer", 9, err));
+    TRY(dialogue_add(d, "user", "one more", 8, err));
+    dialogue_cut(d, 3);
+    TRY(dialogue_to_json(d, &out, err));
+    TRY(buffer_status(&out, "the dialogue", err));
+    assert_int_equal(dialogue_messages(d), 3);
+    TRY(template_compile(&t, source, sizeof source - 1, err));
+    status = dialogue_render(d, t, NULL, &prompt, err);
+    if (status == CRIA_OK) {
+        assert_non_null(strstr(prompt.text, "assistant: an answer\n"));
+        prompt_text_free(&prompt);
+    } else {
+        assert_memory_equal(&prompt, &before, sizeof prompt);
+    }
+out:
+    template_destroy(&t);
+    dialogue_destroy(&d);
+    assert_null(d);
+    buffer_free(&out);
+    return status;
+}
+
+static void test_dialogue(void **state) {
+    (void)state;
+    fail_everywhere(talk, NULL);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_json), cmocka_unit_test(test_tiktoken),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_json),          cmocka_unit_test(test_tiktoken),
                                        cmocka_unit_test(test_sentencepiece), cmocka_unit_test(test_gguf_vocabulary),
-                                       cmocka_unit_test(test_template)};
+                                       cmocka_unit_test(test_template),      cmocka_unit_test(test_dialogue)};
     return cmocka_run_group_tests_name("text_fault", tests, NULL, NULL);
 }
