@@ -8,7 +8,9 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 
-struct buffer buffer_make(size_t max_bytes) { return (struct buffer){.max_bytes = max_bytes}; }
+struct buffer buffer_make(size_t max_bytes) {
+    return (struct buffer){.max_bytes = max_bytes};
+}
 
 void buffer_free(struct buffer *b) {
     alloc_free(b->data);
