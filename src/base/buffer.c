@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,8 +28,8 @@ static int reserve(struct buffer *b, size_t n) {
     }
     if (need < b->capacity) return 1;
     size_t capacity = b->capacity ? b->capacity : 64;
-    while (capacity <= need) capacity *= 2;
-    char *data = alloc_resize(b->data, capacity, 1);
+    while (capacity <= need && capacity <= SIZE_MAX / 2) capacity *= 2;
+    char *data = capacity > need ? alloc_resize(b->data, capacity, 1) : NULL;
     if (!data) {
         b->status = CRIA_NOMEM;
         return 0;

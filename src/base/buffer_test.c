@@ -49,6 +49,17 @@ static void test_maximum(void **state) {
     buffer_free(&b);
 }
 
+/* Catches a growth that never ends where no capacity is large enough. */
+static void test_no_capacity(void **state) {
+    (void)state;
+    struct buffer b = buffer_make(SIZE_MAX);
+    buffer_append_text(&b, "abc");
+    buffer_append(&b, "x", SIZE_MAX - 10);
+    assert_int_equal(buffer_status(&b, "x", NULL), CRIA_NOMEM);
+    assert_string_equal(buffer_text(&b), "abc");
+    buffer_free(&b);
+}
+
 /* Catches a failed growth that loses the bytes or is forgotten. */
 static void test_no_memory(void **state) {
     (void)state;
@@ -81,6 +92,7 @@ static void test_take(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_growth), cmocka_unit_test(test_maximum),
-                                       cmocka_unit_test(test_no_memory), cmocka_unit_test(test_take)};
+                                       cmocka_unit_test(test_no_capacity), cmocka_unit_test(test_no_memory),
+                                       cmocka_unit_test(test_take)};
     return cmocka_run_group_tests_name("buffer", tests, NULL, NULL);
 }
