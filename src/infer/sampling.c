@@ -99,10 +99,10 @@ static void heap_sink(struct sampling_heap *h, int32_t at) {
     h->items[at] = item;
 }
 
-static void heap_fill(struct sampling_heap *h, const double *key, int32_t n) {
+/* Makes a heap of the n items that stand in h. */
+static void heap_order(struct sampling_heap *h, const double *key, int32_t n) {
     h->key = key;
     h->n = n;
-    for (int32_t i = 0; i < n; i++) h->items[i] = i;
     for (int32_t i = n / 2; i-- > 0;) heap_sink(h, i);
 }
 
@@ -160,14 +160,66 @@ static int32_t highest_logit(const float *row, int32_t n_vocab) {
     return best;
 }
 
-/* Step 3. */
+/* Step 3. e^x of two numbers that are not above 0, relative error below 1e-13; 0 below -700. Plain IEEE operations: the
+ * same bits wherever it runs. It is written in pairs because a weight for each token of the vocabulary is the sampler's
+ * cost: 2^n e^r with n the nearest integer to x / ln 2, and r in Taylor's series. */
+typedef double pair __attribute__((vector_size(16)));
+typedef int64_t pair_bits __attribute__((vector_size(16)));
+
+static pair exp_pair(pair x) {
+    const double to_integer = 0x1.8p52; /* added and taken away, it rounds; its last bits hold n */
+    const pair shifted = x * 0x1.71547652b82fep0 + to_integer;
+    const pair n = shifted - to_integer;
+    const pair r = x - n * 0x1.62e42fee00000p-1 - n * 0x1.a39ef35793c76p-33;
+    pair p = r * (1.0 / 3628800) + 1.0 / 362880;
+    p = p * r + 1.0 / 40320;
+    p = p * r + 1.0 / 5040;
+    p = p * r + 1.0 / 720;
+    p = p * r + 1.0 / 120;
+    p = p * r + 1.0 / 24;
+    p = p * r + 1.0 / 6;
+    p = p * r + 0.5;
+    p = p * r + 1.0;
+    p = p * r + 1.0;
+    const pair_bits scaled = (pair_bits)p + ((pair_bits)shifted << 52);
+    return (pair)(scaled & (x >= -700.0));
+}
+
 static double weight_of(const struct sampling_room *room, int32_t id) {
-    return realmath_exp((room->scores[id] - room->highest) / room->temperature);
+    const double x = (room->scores[id] - room->highest) / room->temperature;
+    return exp_pair((pair){x, x})[0];
+}
+
+/* The weights of all tokens, added in the order of ids. */
+static double total_weight(const struct sampling_room *room) {
+    double total = 0;
+    int32_t id = 0;
+    for (; id + 1 < room->n_vocab; id += 2) {
+        const pair scores = {room->scores[id], room->scores[id + 1]};
+        const pair weights = exp_pair((scores - room->highest) / room->temperature);
+        total += weights[0];
+        total += weights[1];
+    }
+    return id < room->n_vocab ? total + weight_of(room, id) : total;
+}
+
+/* Few entries are ever asked for: those within NEAR temperatures of the highest are put in order first, the others only
+ * when these are used up. */
+#define NEAR 8.0
+
+static void order_near(struct sampling_room *room, bool is_near) {
+    const double limit = room->highest - NEAR * room->temperature;
+    int32_t n = 0;
+    for (int32_t id = 0; id < room->n_vocab; id++) {
+        if ((room->scores[id] >= limit) == is_near) room->heap.items[n++] = id;
+    }
+    heap_order(&room->heap, room->scores, n);
 }
 
 /* The weight of the i-th entry in descending order, which is found now where nobody asked for it before. */
 static double weight_at(struct sampling_room *room, int32_t i) {
     while (room->n_ordered <= i) {
+        if (room->heap.n == 0) order_near(room, false);
         const int32_t id = heap_pop(&room->heap);
         room->order[room->n_ordered] = id;
         room->weights[room->n_ordered++] = weight_of(room, id);
@@ -178,12 +230,12 @@ static double weight_at(struct sampling_room *room, int32_t i) {
 /* Step 4: also the first total. */
 static void keep_top_k(struct sampling_room *room, int top_k) {
     room->n_kept = room->n_vocab;
-    room->total = 0;
     if (top_k > 0 && top_k < room->n_vocab) {
         room->n_kept = top_k;
+        room->total = 0;
         for (int32_t i = 0; i < top_k; i++) room->total += weight_at(room, i);
     } else {
-        for (int32_t id = 0; id < room->n_vocab; id++) room->total += weight_of(room, id);
+        room->total = total_weight(room);
     }
 }
 
@@ -210,7 +262,8 @@ static void keep_typical(struct sampling_room *room, double mass) {
         if (share > 0) entropy += share * surprise;
     }
     for (int32_t i = 0; i < room->n_kept; i++) room->deviations[i] = -fabs(room->deviations[i] - entropy);
-    heap_fill(&room->typical, room->deviations, room->n_kept);
+    for (int32_t i = 0; i < room->n_kept; i++) room->typical.items[i] = i;
+    heap_order(&room->typical, room->deviations, room->n_kept);
     const double limit = mass * room->total;
     double sum = 0;
     while (room->typical.n > 0 && (sum == 0 || sum < limit)) {
@@ -254,7 +307,7 @@ int32_t sampling_choose(struct sampling_room *room, const struct sampling *s, co
     room->highest = room->scores[best];
     room->temperature = (double)s->temperature;
     room->n_ordered = 0;
-    heap_fill(&room->heap, room->scores, room->n_vocab);
+    order_near(room, true);
     keep_top_k(room, s->top_k);
     keep_nucleus(room, s);
     if (s->typical_p < 1) keep_typical(room, (double)s->typical_p);

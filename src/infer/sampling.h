@@ -11,11 +11,12 @@
  *   5  top_p       in descending order, an entry goes when the share of those before it exceeds top_p
  *   6  min_p       an entry goes when its weight is below min_p x the highest weight
  *   7  typical_p   with H the entropy of what is left: in ascending order of | -log p - H |, an entry goes when the
- * share of those before it reaches typical_p 8  draw        one number u in [0, 1), by (seed, index of the token in the
- * answer): in descending order, the first entry at which the running share passes u
+ *                  share of those before it reaches typical_p
+ *   8  draw        one number u in [0, 1), by (seed, index of the token in the answer): in descending order, the first
+ *                  entry at which the running share passes u
  *
  * "Descending" is by score, ties to the lower id; at least one entry always stays. Scores and weights are doubles, sums
- * run in id order (all entries) or in descending order, exp and log are base/realmath.h's: the choice depends on the
+ * run in id order (all entries) or in descending order, exp and log are our own: the choice depends on the
  * row, the settings, the tokens so far and the index, and on nothing else. Log-probabilities are not taken here: they
  * belong to the raw row. */
 #ifndef INFER_SAMPLING_H
