@@ -77,7 +77,8 @@ function(cria_program)
   endif()
 endfunction()
 
-# libcria.a: the modules behind include/cria/cria.h in one archive, and examples/, which see include/ and the archive alone.
+# libcria.a: the modules behind include/cria/cria.h in one archive; and examples/, which see include/ and the archive
+# alone.
 function(cria_archive)
   cmake_parse_arguments(A "" "" "MODULES;LIBRARIES" ${ARGN})
   set(objects)
