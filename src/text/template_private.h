@@ -458,7 +458,8 @@ cria_status template_length(struct run *r, const struct value *v, size_t *ret);
 /* The error that the use of an undefined value brings. */
 cria_status template_fail_undefined(struct run *r, const struct value *v);
 cria_status template_undefined_name(struct run *r, const struct text *name, struct value *ret);
-cria_status template_undefined_element(struct run *r, const struct value *owner, const struct text *name, struct value *ret);
+cria_status template_undefined_element(struct run *r, const struct value *owner, const struct text *name,
+                                       struct value *ret);
 /* Something that the sandbox keeps from templates: undefined, and an error when used. */
 cria_status template_undefined_unsafe(struct run *r, const struct text *name, struct value *ret);
 cria_status template_undefined_member(struct run *r, const struct value *owner, const struct text *name,
