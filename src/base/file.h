@@ -5,6 +5,7 @@
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,8 +15,9 @@
 struct file_map {
     const uint8_t *data; /* owned mapping; NULL for an empty file */
     size_t n_bytes;
-    int fd;     /* owned */
-    char *path; /* owned, as given */
+    int fd;            /* owned */
+    char *path;        /* owned, as given */
+    atomic_int is_cut; /* a watch met a page that the file no longer has; there are zeros now */
 };
 
 CRIA_MUST_CHECK cria_status file_map_open(struct file_map **ret, const char *path, struct cria_error *err);
@@ -26,6 +28,11 @@ void file_map_close(struct file_map **map);
  * calls no file_guard() itself. */
 CRIA_MUST_CHECK cria_status file_guard(const struct file_map *map, cria_status (*fn)(void *arg, struct cria_error *err),
                                        void *arg, struct cria_error *err);
+
+/* For work of many threads: from begin to end, on any thread, reads of a part that the file has lost give zeros instead
+ * of SIGBUS, and end says IO if there was one; the map is of no use then. Not twice at a time for one map. */
+void file_watch_begin(struct file_map *map);
+CRIA_MUST_CHECK cria_status file_watch_end(struct file_map *map, struct cria_error *err);
 
 /* Reads a whole file of at most max_bytes (LIMIT beyond); *ret_data is NUL-terminated behind its n bytes; alloc_free()
  * it. */

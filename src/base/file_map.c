@@ -2,7 +2,8 @@
  *
  * The kernel answers a read behind the new end with SIGBUS on the reading thread. The handler jumps back into
  * file_guard() if the address lies in the mapping that this thread guards, and otherwise passes the signal to
- * whoever handled it before. The handler is installed once and stays. */
+ * whoever handled it before. The handler is installed once and stays. For a mapping that is watched, which any thread
+ * may read, it puts a page of zeros where the file has none and marks the map. */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -61,13 +62,34 @@ struct guard {
 };
 static _Thread_local struct guard guard;
 static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
+
+/* Maps between file_watch_begin() and file_watch_end(), in any slots. */
+#define MAX_WATCHED 4096
+static _Atomic(struct file_map *) watched[MAX_WATCHED];
+static size_t page_bytes;
 static struct sigaction action_before;
+
+/* Runs in the signal handler: atomics and mmap alone. */
+static int fill_watched(const uint8_t *address) {
+    for (int i = 0; i < MAX_WATCHED; i++) {
+        struct file_map *map = atomic_load(&watched[i]);
+        if (!map || address < map->data || (size_t)(address - map->data) >= map->n_bytes) continue;
+        const size_t at = (size_t)(address - map->data) / page_bytes * page_bytes;
+        void *page = (void *)(map->data + at);
+        const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+        if (mmap(page, page_bytes, PROT_READ, flags, -1, 0) == MAP_FAILED) return 0;
+        atomic_store(&map->is_cut, 1);
+        return 1;
+    }
+    return 0;
+}
 
 static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     const struct file_map *map = guard.map;
     const uint8_t *address = info->si_addr;
     /* The last page may be touched behind n_bytes by wide loads; a mapping owns whole pages. */
     if (map && address >= map->data && address < map->data + map->n_bytes) siglongjmp(guard.back, 1);
+    if (fill_watched(address)) return;
     if (action_before.sa_flags & SA_SIGINFO) {
         action_before.sa_sigaction(signal_number, info, context);
     } else if (action_before.sa_handler != SIG_DFL && action_before.sa_handler != SIG_IGN) {
@@ -80,14 +102,24 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
 
 static void install_handler(void) {
     struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+    page_bytes = (size_t)sysconf(_SC_PAGESIZE);
     sigemptyset(&action.sa_mask);
     sigaction(SIGBUS, &action, &action_before);
+}
+
+static cria_status fail_cut(const struct file_map *map, struct cria_error *err) {
+    struct stat st = {0};
+    if (fstat(map->fd, &st) == 0 && (uint64_t)st.st_size < map->n_bytes)
+        return ERROR_SET(err, CRIA_IO, "%s: the file was cut while it was in use: it had %zu bytes, now %llu",
+                         map->path, map->n_bytes, (unsigned long long)st.st_size);
+    return ERROR_SET(err, CRIA_IO, "%s: the disk failed to give a part of the file", map->path);
 }
 
 cria_status file_guard(const struct file_map *map, cria_status (*fn)(void *arg, struct cria_error *err), void *arg,
                        struct cria_error *err) {
     CRIA_ASSERT(guard.map == NULL);
     pthread_once(&guard_once, install_handler);
+    if (atomic_load(&map->is_cut)) return fail_cut(map, err);
     /* The mask is saved: a handler may run with signals blocked (under ThreadSanitizer it does), and a second SIGBUS
      * while it is blocked would end the process. */
     if (sigsetjmp(guard.back, 1) == 0) {
@@ -97,9 +129,21 @@ cria_status file_guard(const struct file_map *map, cria_status (*fn)(void *arg, 
         return status;
     }
     guard.map = NULL;
-    struct stat st = {0};
-    if (fstat(map->fd, &st) == 0 && (uint64_t)st.st_size < map->n_bytes)
-        return ERROR_SET(err, CRIA_IO, "%s: the file was cut while it was in use: it had %zu bytes, now %llu",
-                         map->path, map->n_bytes, (unsigned long long)st.st_size);
-    return ERROR_SET(err, CRIA_IO, "%s: the disk failed to give a part of the file", map->path);
+    return fail_cut(map, err);
+}
+
+void file_watch_begin(struct file_map *map) {
+    pthread_once(&guard_once, install_handler);
+    for (int i = 0; i < MAX_WATCHED; i++) {
+        struct file_map *none = NULL;
+        if (atomic_compare_exchange_strong(&watched[i], &none, map)) return;
+    }
+}
+
+cria_status file_watch_end(struct file_map *map, struct cria_error *err) {
+    for (int i = 0; i < MAX_WATCHED; i++) {
+        struct file_map *mine = map;
+        if (atomic_compare_exchange_strong(&watched[i], &mine, NULL)) break;
+    }
+    return atomic_load(&map->is_cut) ? fail_cut(map, err) : CRIA_OK;
 }

@@ -56,6 +56,10 @@ const char *model_files_note(const model_files *m, int i);
 CRIA_MUST_CHECK cria_status model_files_guard(const model_files *m, const struct model_tensor *t,
                                               cria_status (*fn)(void *arg, struct cria_error *err), void *arg,
                                               struct cria_error *err);
+/* The same for work of many threads: between the two calls what a file has lost reads as zeros, and the second call
+ * says IO if anything was lost; what was read then counts for nothing. One such pair at a time for a model_files. */
+void model_files_watch(const model_files *m);
+CRIA_MUST_CHECK cria_status model_files_unwatch(const model_files *m, struct cria_error *err);
 /* Copies n bytes from byte `at` of the tensor, guarded. */
 CRIA_MUST_CHECK cria_status model_files_read(const model_files *m, const struct model_tensor *t, size_t at, size_t n,
                                              void *out, struct cria_error *err);

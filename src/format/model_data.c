@@ -28,6 +28,19 @@ cria_status model_files_guard(const model_files *m, const struct model_tensor *t
     return file_guard(map, fn, arg, err);
 }
 
+void model_files_watch(const model_files *m) {
+    for (int i = 0; i < m->n_maps; i++) file_watch_begin(m->maps[i]);
+}
+
+cria_status model_files_unwatch(const model_files *m, struct cria_error *err) {
+    cria_status worst = CRIA_OK;
+    for (int i = 0; i < m->n_maps; i++) {
+        const cria_status status = file_watch_end(m->maps[i], worst == CRIA_OK ? err : NULL);
+        if (worst == CRIA_OK) worst = status;
+    }
+    return worst;
+}
+
 struct copy {
     void *to;
     const uint8_t *from;
@@ -101,28 +114,12 @@ out:
     return status;
 }
 
-static uint32_t load_u16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
-
-/* Whether the block at p holds only finite numbers: in quantised ones the scale (and minimum) decide. */
-static bool block_is_finite(enum dtype d, const uint8_t *p) {
-    switch (d) {
-        case DTYPE_F32:
-            return (load_u16(p + 2) & 0x7f80u) != 0x7f80u;
-        case DTYPE_BF16:
-            return (load_u16(p) & 0x7f80u) != 0x7f80u;
-        case DTYPE_Q4_1:
-            return (load_u16(p) & 0x7c00u) != 0x7c00u && (load_u16(p + 2) & 0x7c00u) != 0x7c00u;
-        default:
-            return (load_u16(p) & 0x7c00u) != 0x7c00u;
-    }
-}
-
 static cria_status check_finite(void *arg, const struct model_tensor *t, size_t at, const uint8_t *piece, size_t n,
                                 struct cria_error *err) {
     const struct model_files *m = arg;
     const struct dtype_info *info = dtype_info(t->dtype);
     for (size_t i = 0; i < n; i += info->block_bytes) {
-        if (block_is_finite(t->dtype, piece + i)) continue;
+        if (dtype_block_is_finite(t->dtype, piece + i)) continue;
         const size_t element = (at + i) / info->block_bytes * info->block_elements;
         return ERROR_SET(err, CRIA_NUMERIC,
                          "%s: tensor \"%s\" holds NaN or infinity in row %zu, at or behind column %zu", m->path,

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -406,6 +407,17 @@ static void test_L14_every_bit_flip(void **state) {
     buffer_free(&bytes);
 }
 
+struct row {
+    const void *stored;
+    float *values;
+};
+
+static void *read_row(void *arg) {
+    const struct row *r = arg;
+    dtype_row_to_f32(DTYPE_Q4_0, r->stored, BUILD_WIDTH, r->values);
+    return NULL;
+}
+
 /* Catches a SIGBUS where the file is cut or replaced after it was opened. */
 static void test_L15_file_cut_after_open(void **state) {
     (void)state;
@@ -423,6 +435,24 @@ static void test_L15_file_cut_after_open(void **state) {
     tokenizer *t = NULL;
     assert_int_equal(model_files_tokenizer(m, &t, &err), CRIA_OK); /* from the copy of the header */
     tokenizer_destroy(&t);
+    model_files_close(&m);
+    /* The same for readers of many threads: zeros, and an error at the end. */
+    write_file(bytes.data, bytes.n_bytes);
+    assert_int_equal(model_files_open(&m, path, NULL, &err), CRIA_OK);
+    model_files_watch(m);
+    assert_int_equal(model_files_unwatch(m, &err), CRIA_OK);
+    const struct model_tensor up = model_files_tensor(m, ARCH_W_UP, 0);
+    model_files_watch(m);
+    assert_int_equal(ftruncate(file, 100), 0);
+    float values[BUILD_WIDTH];
+    pthread_t reader;
+    struct row row_of_up = {up.data, values};
+    assert_int_equal(pthread_create(&reader, NULL, read_row, &row_of_up), 0);
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    assert_true(values[0] == 0.0f);
+    assert_int_equal(model_files_unwatch(m, &err), CRIA_IO);
+    assert_non_null(strstr(err.text, "cut"));
+    assert_int_equal(model_files_digest(m, digest, &err), CRIA_IO);
     model_files_close(&m);
     /* Replaced: the open descriptor still has the old file. */
     write_file(bytes.data, bytes.n_bytes);
