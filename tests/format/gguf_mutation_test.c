@@ -641,6 +641,43 @@ static void test_L22_large_vocabulary(void **state) {
     assert_true(seconds < 0.3);
 }
 
+/* A file of n keys and nothing else, opened for its text. */
+static cria_status open_keys(uint32_t n, struct cria_error *err) {
+    struct buffer bytes = buffer_make(1 << 24);
+    buffer_append(&bytes, "GGUF", 4);
+    put(&bytes, 3, 4), put(&bytes, 0, 8), put(&bytes, n, 8);
+    for (uint32_t i = 0; i < n; i++) {
+        char name[16];
+        const int length = snprintf(name, sizeof name, "key.%u", i);
+        put_string(&bytes, name, (size_t)length);
+        put(&bytes, T_U8, 4), put(&bytes, 7, 1);
+    }
+    write_file(bytes.data, bytes.n_bytes);
+    buffer_free(&bytes);
+    const struct model_open_options only_text = {.only_text = true};
+    model_files *m = NULL;
+    const cria_status status = model_files_open(&m, path, &only_text, err);
+    model_files_close(&m);
+    return status;
+}
+
+/* Catches a limit that is off by one: at it a file is right, above it it is not. */
+static void test_limits(void **state) {
+    (void)state;
+    struct cria_error err = {0};
+    assert_int_equal(open_keys(LIMIT_GGUF_KEYS, &err), CRIA_OK);
+    assert_int_equal(open_keys(LIMIT_GGUF_KEYS + 1, &err), CRIA_LIMIT);
+    for (size_t n = LIMIT_TEMPLATE_BYTES; n <= LIMIT_TEMPLATE_BYTES + 1; n++) {
+        struct buffer value = buffer_make((size_t)1 << 22);
+        put(&value, n, 8);
+        for (size_t i = 0; i < n; i++) buffer_append_char(&value, 'x');
+        EXPECT("template", n > LIMIT_TEMPLATE_BYTES ? "chat template has 1048577 bytes" : NULL,
+               .key = "tokenizer.chat_template", .key_type = T_STRING, .value = value.data,
+               .value_bytes = value.n_bytes);
+        buffer_free(&value);
+    }
+}
+
 static uint32_t next(uint32_t *random) {
     *random = *random * 1664525u + 1013904223u;
     return *random >> 8;
@@ -740,6 +777,7 @@ int main(void) {
         cmocka_unit_test(test_L21_special_ids),
         cmocka_unit_test(test_vocabulary_arrays),
         cmocka_unit_test(test_L22_large_vocabulary),
+        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_random_mutants),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_memory_stayed_small),

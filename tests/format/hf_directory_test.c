@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "arch/limits.h"
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "format/format.h"
@@ -433,6 +434,30 @@ static void test_S06_index(void **state) {
     expect("an empty map", "missing");
 }
 
+/* Catches a limit that is off by one: files of an index, bytes of the texts. */
+static void test_limits(void **state) {
+    (void)state;
+    for (int n = LIMIT_SHARDS; n <= LIMIT_SHARDS + 1; n++) {
+        struct buffer text = buffer_make(1 << 20);
+        buffer_append_text(&text, "{\"weight_map\":{");
+        for (int i = 0; i < n; i++) buffer_append_format(&text, "%s\"t%d\":\"f%d.safetensors\"", i ? "," : "", i, i);
+        buffer_append_text(&text, "}}");
+        write_sharded("");
+        write_text("model.safetensors.index.json", buffer_text(&text));
+        expect("index", n > LIMIT_SHARDS ? "more than 1024 files" : "f0.safetensors"); /* which is not there */
+        buffer_free(&text);
+    }
+    for (size_t n = LIMIT_CONFIG_BYTES; n <= LIMIT_CONFIG_BYTES + 1; n++) {
+        struct buffer text = buffer_make((size_t)1 << 23);
+        buffer_append_text(&text, "{" BASE "}");
+        while (text.n_bytes < n) buffer_append_char(&text, ' ');
+        write_usual();
+        write_bytes("config.json", text.data, text.n_bytes);
+        expect("config.json", n > LIMIT_CONFIG_BYTES ? "config.json" : NULL);
+        buffer_free(&text);
+    }
+}
+
 /* S07: catches a path by which a pickle could be read. */
 static void test_S07_pickles(void **state) {
     (void)state;
@@ -499,11 +524,17 @@ static void test_every_byte_of_the_texts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_right_directory), cmocka_unit_test(test_config_forms),
-        cmocka_unit_test(test_config_text),     cmocka_unit_test(test_broken_companions),
-        cmocka_unit_test(test_templates),       cmocka_unit_test(test_tensors),
-        cmocka_unit_test(test_S06_index),       cmocka_unit_test(test_S07_pickles),
-        cmocka_unit_test(test_no_memory),       cmocka_unit_test(test_every_byte_of_the_texts),
+        cmocka_unit_test(test_right_directory),
+        cmocka_unit_test(test_config_forms),
+        cmocka_unit_test(test_config_text),
+        cmocka_unit_test(test_broken_companions),
+        cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_tensors),
+        cmocka_unit_test(test_S06_index),
+        cmocka_unit_test(test_S07_pickles),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_every_byte_of_the_texts),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
