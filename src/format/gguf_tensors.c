@@ -29,10 +29,10 @@ static cria_status check_type(const struct gguf *g, const struct gguf_tensor *t,
     if (gguf_tensor_dtype(t) != DTYPE_NONE) return CRIA_OK;
     const struct text_span name = gguf_tensor_name(g, t);
     if (type_name(t->type)) {
-        return ERROR_SET(
-            err, CRIA_UNSUPPORTED,
-            "tensor \"%.*s\" is stored as %s, which is not supported yet; F32, BF16, F16, Q8_0, Q4_0, Q4_1, Q4_K, Q5_K and Q6_K are",
-            (int)name.n, name.bytes, type_name(t->type));
+        return ERROR_SET(err, CRIA_UNSUPPORTED,
+                         "tensor \"%.*s\" is stored as %s, which is not supported yet; F32, BF16, F16, Q8_0, Q4_0, "
+                         "Q4_1, Q4_K, Q5_K and Q6_K are",
+                         (int)name.n, name.bytes, type_name(t->type));
     }
     return ERROR_SET(err, CRIA_FORMAT, "tensor \"%.*s\" has the unknown type %u", (int)name.n, name.bytes, t->type);
 }

@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "tensor/dtype_k.h"
 
 static const struct dtype_info infos[DTYPE_COUNT] = {
     [DTYPE_F32] = {"F32", 1, 4, 0, "F32"},
@@ -17,6 +18,9 @@ static const struct dtype_info infos[DTYPE_COUNT] = {
     [DTYPE_Q8_0] = {"Q8_0", DTYPE_BLOCK, sizeof(struct block_q8_0), 8, NULL},
     [DTYPE_Q4_0] = {"Q4_0", DTYPE_BLOCK, sizeof(struct block_q4_0), 2, NULL},
     [DTYPE_Q4_1] = {"Q4_1", DTYPE_BLOCK, sizeof(struct block_q4_1), 3, NULL},
+    [DTYPE_Q4_K] = {"Q4_K", DTYPE_K_BLOCK, 144, 12, NULL},
+    [DTYPE_Q5_K] = {"Q5_K", DTYPE_K_BLOCK, 176, 13, NULL},
+    [DTYPE_Q6_K] = {"Q6_K", DTYPE_K_BLOCK, 210, 14, NULL},
 };
 
 const struct dtype_info *dtype_info(enum dtype d) {
@@ -74,7 +78,7 @@ static uint16_t round_plain(float f) {
     return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
 }
 
-/* Blocks of quantised types: the 32 values of the block at p. */
+/* Blocks of quantised types: the values of the block at p. */
 static void q8_0_values(const uint8_t *p, float *restrict out) {
     const float d = dtype_f32_from_f16(load_u16(p));
     for (int i = 0; i < DTYPE_BLOCK; i++) out[i] = (float)(int8_t)p[2 + i] * d;
@@ -97,6 +101,10 @@ static void q4_1_values(const uint8_t *p, float *restrict out) {
     }
 }
 
+static void q4_k_values(const uint8_t *p, float *restrict out) { dtype_k_values(DTYPE_Q4_K, p, out); }
+static void q5_k_values(const uint8_t *p, float *restrict out) { dtype_k_values(DTYPE_Q5_K, p, out); }
+static void q6_k_values(const uint8_t *p, float *restrict out) { dtype_k_values(DTYPE_Q6_K, p, out); }
+
 typedef void block_values_fn(const uint8_t *p, float *restrict out);
 
 static block_values_fn *block_values(enum dtype d) {
@@ -107,6 +115,12 @@ static block_values_fn *block_values(enum dtype d) {
             return q4_0_values;
         case DTYPE_Q4_1:
             return q4_1_values;
+        case DTYPE_Q4_K:
+            return q4_k_values;
+        case DTYPE_Q5_K:
+            return q5_k_values;
+        case DTYPE_Q6_K:
+            return q6_k_values;
         default:
             return NULL;
     }
@@ -118,7 +132,7 @@ void dtype_row_to_f32(enum dtype d, const void *stored, size_t n, float *out) {
     block_values_fn *values = block_values(d);
     CRIA_DASSERT(n % info->block_elements == 0);
     if (values) {
-        for (size_t i = 0; i < n; i += DTYPE_BLOCK, p += info->block_bytes) values(p, out + i);
+        for (size_t i = 0; i < n; i += info->block_elements, p += info->block_bytes) values(p, out + i);
     } else if (d == DTYPE_F32) {
         memcpy(out, stored, n * sizeof *out);
     } else if (d == DTYPE_BF16) {
@@ -128,11 +142,27 @@ void dtype_row_to_f32(enum dtype d, const void *stored, size_t n, float *out) {
     }
 }
 
-/* Whether the scale (and minimum) of a block make all its values finite; a product of a code and a half is no
- * subnormal. */
-static bool block_is_finite(enum dtype d, const uint8_t *p) {
-    const bool scale = (load_u16(p) & 0x7c00u) != 0x7c00u;
-    return scale && (d != DTYPE_Q4_1 || (load_u16(p + 2) & 0x7c00u) != 0x7c00u);
+bool dtype_block_is_finite(enum dtype d, const void *block) {
+    const uint8_t *p = block;
+    uint16_t scale, minimum = 0;
+    switch (d) {
+        case DTYPE_F32:
+            return (load_u16(p + 2) & 0x7f80u) != 0x7f80u;
+        case DTYPE_BF16:
+            return (load_u16(p) & 0x7f80u) != 0x7f80u;
+        case DTYPE_Q4_1:
+            scale = load_u16(p);
+            minimum = load_u16(p + 2);
+            break;
+        case DTYPE_Q4_K:
+        case DTYPE_Q5_K:
+        case DTYPE_Q6_K:
+            dtype_k_halves(d, p, &scale, &minimum);
+            break;
+        default:
+            scale = load_u16(p);
+    }
+    return (scale & 0x7c00u) != 0x7c00u && (minimum & 0x7c00u) != 0x7c00u;
 }
 
 void dtype_row_to_bf16(enum dtype d, const void *stored, size_t n, uint16_t *out) {
@@ -141,13 +171,13 @@ void dtype_row_to_bf16(enum dtype d, const void *stored, size_t n, uint16_t *out
     block_values_fn *values = block_values(d);
     CRIA_DASSERT(n % info->block_elements == 0);
     if (values) {
-        for (size_t i = 0; i < n; i += DTYPE_BLOCK, p += info->block_bytes) {
-            float block[DTYPE_BLOCK];
+        for (size_t i = 0; i < n; i += info->block_elements, p += info->block_bytes) {
+            float block[DTYPE_K_BLOCK];
             values(p, block);
-            if (block_is_finite(d, p)) {
-                for (int j = 0; j < DTYPE_BLOCK; j++) out[i + (size_t)j] = round_plain(block[j]);
+            if (dtype_block_is_finite(d, p)) {
+                for (size_t j = 0; j < info->block_elements; j++) out[i + j] = round_plain(block[j]);
             } else {
-                for (int j = 0; j < DTYPE_BLOCK; j++) out[i + (size_t)j] = dtype_bf16_from_f32(block[j]);
+                for (size_t j = 0; j < info->block_elements; j++) out[i + j] = dtype_bf16_from_f32(block[j]);
             }
         }
     } else if (d == DTYPE_BF16) {
@@ -247,6 +277,11 @@ void dtype_row_from_f32(enum dtype d, const float *values, size_t n, void *out) 
                 break;
             case DTYPE_Q4_1:
                 q4_1_store(values + i, p);
+                break;
+            case DTYPE_Q4_K:
+            case DTYPE_Q5_K:
+            case DTYPE_Q6_K:
+                dtype_k_store(d, values + i, p);
                 break;
             case DTYPE_NONE:
             case DTYPE_COUNT:

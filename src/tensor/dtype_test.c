@@ -13,9 +13,10 @@
 static void make_golden_block(enum dtype d, uint8_t *block) {
     const size_t n = dtype_info(d)->block_bytes;
     for (size_t i = 0; i < n; i++) block[i] = (uint8_t)(37 * i + 11);
-    block[0] = 0x00;
-    block[1] = 0x2c;
-    if (d == DTYPE_Q4_1) {
+    uint8_t *scale = d == DTYPE_Q6_K ? block + 208 : block;
+    scale[0] = 0x00;
+    scale[1] = 0x2c;
+    if (d == DTYPE_Q4_1 || d == DTYPE_Q4_K || d == DTYPE_Q5_K) {
         block[2] = 0x00;
         block[3] = 0x28;
     }
@@ -43,6 +44,54 @@ static void test_golden_blocks(void **state) {
         for (int i = 0; i < DTYPE_BLOCK; i++) sum += y[i];
         assert_true(sum == want->sum && y[0] == want->y0 && y[1] == want->y1 && y[2] == want->y2);
         assert_true(y[15] == want->y15 && y[16] == want->y16 && y[31] == want->y31);
+    }
+}
+
+/* Catches a wrong place of a scale, a high bit or a part in the K family. The published values have six digits; all are
+ * multiples of 2^-5, so that half of the last digit tells them apart. */
+static void test_golden_k_blocks(void **state) {
+    (void)state;
+    static const int places[] = {0, 1, 2, 15, 32, 33, 64, 100, 127, 128, 160, 200, 255};
+    static const struct {
+        enum dtype d;
+        float sum, y[13];
+    } golden[] = {
+        {DTYPE_Q4_K,
+         3402.5f,
+         {19.7188f, -1.59375f, 8.09375f, 10.0312f, .5f, 1.25f, 26.2812f, 5.9375f, 5.0625f, 26.4375f, 32.8125f, 8.65625f,
+          3.03125f}},
+        {DTYPE_Q5_K,
+         7263.5f,
+         {50.7188f, -1.59375f, 39.0938f, 10.0312f, 7.f, -.25f, 26.2812f, 14.6875f, -.1875f, 65.4375f, 10.3125f,
+          8.65625f, 6.78125f}},
+        {DTYPE_Q6_K,
+         288.25f,
+         {-89.4375f, 106.f, 36.4375f, -19.875f, 14.4375f, NAN, -190.f, 157.688f, 93.75f, -21.9375f, 41.9375f, 68.0625f,
+          -3.75f}},
+    };
+    for (size_t g = 0; g < sizeof golden / sizeof golden[0]; g++) {
+        uint8_t block[1 + 210];
+        make_golden_block(golden[g].d, block + 1);
+        float y[DTYPE_K_BLOCK], sum = 0;
+        dtype_row_to_f32(golden[g].d, block + 1, DTYPE_K_BLOCK, y);
+        for (int i = 0; i < DTYPE_K_BLOCK; i++) sum += y[i];
+        assert_true(sum == golden[g].sum);
+        for (int i = 0; i < 13; i++)
+            assert_true(isnan(golden[g].y[i]) || fabsf(y[places[i]] - golden[g].y[i]) <= 1e-3f);
+    }
+}
+
+/* Quantising and reading back stays within the step of each part: catches a code or scale written to another place. */
+static void test_k_blocks_round_trip(void **state) {
+    (void)state;
+    for (int d = DTYPE_Q4_K; d <= DTYPE_Q6_K; d++) {
+        float x[DTYPE_K_BLOCK], y[DTYPE_K_BLOCK];
+        uint8_t block[210];
+        for (int i = 0; i < DTYPE_K_BLOCK; i++) x[i] = (float)((i * 7919 + 13) % 1000) / 500.0f - 1.0f;
+        dtype_row_from_f32((enum dtype)d, x, DTYPE_K_BLOCK, block);
+        dtype_row_to_f32((enum dtype)d, block, DTYPE_K_BLOCK, y);
+        const float step = d == DTYPE_Q4_K ? 2.0f / 15 : 2.0f / 31; /* and 1/63 of it for the scale's own rounding */
+        for (int i = 0; i < DTYPE_K_BLOCK; i++) assert_true(fabsf(x[i] - y[i]) <= 0.85f * step);
     }
 }
 
@@ -160,8 +209,14 @@ static void test_sizes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden_blocks), cmocka_unit_test(test_every_half), cmocka_unit_test(test_half_rounding),
-        cmocka_unit_test(test_bf16_rounding), cmocka_unit_test(test_quantise),   cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_golden_blocks),
+        cmocka_unit_test(test_golden_k_blocks),
+        cmocka_unit_test(test_k_blocks_round_trip),
+        cmocka_unit_test(test_every_half),
+        cmocka_unit_test(test_half_rounding),
+        cmocka_unit_test(test_bf16_rounding),
+        cmocka_unit_test(test_quantise),
+        cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
