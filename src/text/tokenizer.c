@@ -144,7 +144,7 @@ static cria_status build_tries(tokenizer *t, struct cria_error *err) {
     for (size_t i = 0; i < t->n_added; i++) {
         struct text_span s = token_table_bytes(&t->bpe.table, t->added[i].id);
         if (!t->added[i].special) t->any_always = true;
-        if (!t->added[i].normalised || !t->normaliser.n_steps) {
+        if (!t->added[i].normalised || t->added[i].in_normal_form || !t->normaliser.n_steps) {
             TRY(trie_add(t->added[i].normalised ? &t->normalised : &t->raw, s.bytes, s.n, (uint32_t)i, err));
             continue;
         }

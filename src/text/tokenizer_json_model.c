@@ -26,7 +26,7 @@ static cria_status add_entry(struct tokenizer_json *j, struct json_text key, int
         j->entry_capacity = capacity;
     }
     if (key.n > 2 * TOKEN_MAX_BYTES) {
-        return json_fail(&j->reader, err, "model.vocab: a token of %zu bytes; Cria takes at most %d", key.n,
+        return ERROR_SET(err, CRIA_LIMIT, "model.vocab: a token of %zu bytes; Cria takes at most %d", key.n,
                          TOKEN_MAX_BYTES);
     }
     j->entries[j->n_entries++] = (struct vocab_entry){j->names.n_bytes, (uint32_t)key.n, (uint32_t)id};
@@ -164,6 +164,7 @@ cria_status tokenizer_json_merges(struct tokenizer_json *j, tokenizer *t, struct
     if (j->merges == TOKENIZER_JSON_ABSENT) return ERROR_SET(err, CRIA_FORMAT, "model.merges is missing");
     r->at = j->merges;
     TRY(count_merges(r, &count, err));
+    if (count == 0) TRY(tokenizer_check_no_merges(t, err));
     TRY(bpe_pairs_init(&t->bpe, count, err));
     TRY(json_begin_array(r, err));
     for (uint32_t rank = 0;; rank++) {

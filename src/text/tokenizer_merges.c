@@ -1,4 +1,5 @@
 /* tokenizer_merges.c: entering the merges of a byte-level vocabulary, as tokenizer.json and GGUF both write them. */
+#include "base/utf8.h"
 #include "text/byte_alphabet.h"
 #include "text/tokenizer_parts.h"
 
@@ -42,4 +43,16 @@ cria_status tokenizer_add_merge(tokenizer *t, uint32_t rank, struct text_span le
     bpe_pairs_add(&t->bpe, pair);
 out:
     return status;
+}
+
+cria_status tokenizer_check_no_merges(const tokenizer *t, struct cria_error *err) {
+    for (uint32_t id = 0; id < t->bpe.table.n_tokens; id++) {
+        struct text_span s = token_table_bytes(&t->bpe.table, id);
+        size_t first = t->bpe.characters ? (size_t)utf8_sequence_bytes(s.bytes, s.n) : 1;
+        if (t->kinds[id] == TOKEN_NORMAL && s.n > first && first > 0) {
+            return ERROR_SET(err, CRIA_FORMAT, "the vocabulary has no merges, but token %u has more than one character",
+                             id);
+        }
+    }
+    return CRIA_OK;
 }

@@ -26,7 +26,9 @@ enum token_kind {
 
 struct added_token {
     uint32_t id;
-    bool special, left_strip, right_strip, single_word, normalised;
+    bool special, left_strip, right_strip, single_word;
+    bool normalised;     /* matched in normalised text */
+    bool in_normal_form; /* its text is written as it is there; else it is normalised itself */
 };
 
 struct tokenizer {
@@ -66,6 +68,8 @@ CRIA_MUST_CHECK cria_status tokenizer_add_added(tokenizer *t, struct added_token
  * joined, is no token. */
 CRIA_MUST_CHECK cria_status tokenizer_add_merge(tokenizer *t, uint32_t rank, struct text_span left,
                                                 struct text_span right, struct cria_error *err);
+/* For a vocabulary without merges: FORMAT where it has tokens that only a merge could make. */
+CRIA_MUST_CHECK cria_status tokenizer_check_no_merges(const tokenizer *t, struct cria_error *err);
 /* Learns the 256 ids of single bytes from the table (byte-level vocabularies). */
 void tokenizer_find_bytes(tokenizer *t);
 /* The same from tokens of kind TOKEN_BYTE, whose text is exactly "<0x" two hexadecimal digits ">"; FORMAT for another

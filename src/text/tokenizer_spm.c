@@ -35,7 +35,7 @@ static cria_status set_tokens(tokenizer *t, const struct tokenizer_vocab *v, boo
         if (kind == TOKEN_LITERAL && t->bpe.unknown_id < 0) t->bpe.unknown_id = id;
         if (kind != TOKEN_SPECIAL && kind != TOKEN_ADDED) continue;
         struct added_token added = {.id = id, .special = kind == TOKEN_SPECIAL};
-        added.normalised = user_normalised && kind == TOKEN_ADDED;
+        added.normalised = added.in_normal_form = user_normalised && kind == TOKEN_ADDED;
         TRY(tokenizer_add_added(t, added, err));
     }
 out:

@@ -74,7 +74,7 @@ out:
 
 static cria_status add_merges(tokenizer *t, const struct tokenizer_vocab *v, struct cria_error *err) {
     cria_status status;
-    if (v->n_merges == 0) return ERROR_SET(err, CRIA_FORMAT, "a byte-level vocabulary without merges");
+    if (v->n_merges == 0) TRY(tokenizer_check_no_merges(t, err));
     TRY(bpe_pairs_init(&t->bpe, v->n_merges, err));
     for (size_t i = 0; i < v->n_merges; i++) {
         struct text_span s = v->merges[i];

@@ -118,6 +118,20 @@ class Reference(unittest.TestCase):
             out.write(vocabularies.sentencepiece_model(vocabularies.Gguf(spm)))
         self.compare(model, "sentencepiece", model)
         self.compare(spm, "sentencepiece", model)
+        gguf = vocabularies.Gguf(spm)
+        for i, piece in enumerate(["<tool>", "\u2581<x>", "ha\u2581", "<tool>y"]):
+            gguf["tokens"].append(piece.encode())
+            gguf["scores"].append(-float(i))
+            gguf["token_type"].append(4)
+        with open(model, "wb") as out:
+            out.write(vocabularies.sentencepiece_model(gguf))
+        corpus = self.path("user.jsonl")
+        r = make_corpus.Random(SEED)
+        with open(corpus, "w", encoding="ascii") as out:
+            for _ in range(3000):
+                pieces = ["<tool>", "<x>", " <x>", "ha", "ha ", "<tool>y", " ", "  ", "a", "ab", "\u2581", "\n"]
+                out.write(json.dumps({"text": "".join(r.pick(pieces) for _ in range(r.below(12)))}) + "\n")
+        self.compare(model, "sentencepiece", model, corpus)
 
     def test_smollm2(self):
         """The GGUF file, and tokenizer.json in the forms in which it is written."""
@@ -172,7 +186,8 @@ class Reference(unittest.TestCase):
         steps = vocabularies.sequence({**vocabularies.BYTE_LEVEL, "use_regex": True})
         vocabularies.byte_level_json(path, gguf, steps, added)
         r = make_corpus.Random(SEED)
-        pieces = ["<l>", "<r>", "<both>", word, twice, single, "un" + single, single + "1", "_" + single, single + "\u0301",
+        pieces = ["<l>", "<r>", "<both>", word, twice, single, "un" + single, single + "1",
+                  "_" + single, single + "\u0301",
                   f" {single} ", "<|\u00e9", "<|im_start|>", "<|im_end|>", "<|im", "<|", "<", "<|endoftext|>",
                   " ", "  ", "\n", "\u3000", "\u00a0", "\u200b", "x", "."]
         with open(corpus, "w", encoding="ascii") as out:

@@ -1,8 +1,8 @@
 """Tokenizer files for the comparison, made from published vocabularies.
 
 GGUF metadata is read here by hand, so that what the program reads is compared with a second reading. The SentencePiece
-model is written from the pieces and scores that llama.cpp publishes; tokenizer.json files are what the converters of the
-tokenizers library would write.
+model is written from the pieces and scores that llama.cpp publishes; tokenizer.json files are what the converters of
+the tokenizers library would write.
 """
 import json
 import struct
@@ -77,7 +77,8 @@ def sentencepiece_model(gguf):
 
 def write_json(path, added, vocab, merges, **parts):
     model = {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
-             "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False, **parts.pop("model", {}),
+             "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
+             **parts.pop("model", {}),
              "vocab": vocab, "merges": merges}
     whole = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None,
              "pre_tokenizer": None, "post_processor": None, "decoder": None, **parts, "model": model}
