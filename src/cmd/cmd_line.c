@@ -7,6 +7,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/select.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -45,23 +46,41 @@ static char *show_prompt(EditLine *edit) {
     return text;
 }
 
+/* Waits for a key; false where Ctrl-C came first. SIGINT is let in only inside the wait, so none can fall between the
+ * look at the flag and the read. */
+static bool wait_for_key(void) {
+    sigset_t only_interrupt, before;
+    fd_set input;
+    int n;
+    sigemptyset(&only_interrupt);
+    sigaddset(&only_interrupt, SIGINT);
+    sigprocmask(SIG_BLOCK, &only_interrupt, &before);
+    do {
+        FD_ZERO(&input);
+        FD_SET(STDIN_FILENO, &input);
+        n = cmd_line_interrupted ? -1 : pselect(STDIN_FILENO + 1, &input, NULL, NULL, NULL, &before);
+    } while (n < 0 && errno == EINTR && !cmd_line_interrupted);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return !cmd_line_interrupted;
+}
+
 /* One character from the terminal: 1, 0 at the end of the input, -1 where Ctrl-C or an error came between. */
 static int read_char(EditLine *edit, wchar_t *ret) {
     struct cmd_line *l = NULL;
     el_get(edit, EL_CLIENTDATA, &l);
-    for (;;) {
+    while (wait_for_key()) {
         char byte;
         const ssize_t n = read(STDIN_FILENO, &byte, 1);
-        if (n < 0 && errno == EINTR && !cmd_line_interrupted) continue;
+        if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return (int)n;
+        /* Ctrl-D typed while the terminal was not yet the editor's: the system hands it over as a zero byte. */
+        if (byte == '\0') byte = '\x04';
         const size_t status = mbrtowc(ret, &byte, 1, &l->decoder);
-        if (status == (size_t)-2) continue;
-        if (status == (size_t)-1) {
-            memset(&l->decoder, 0, sizeof l->decoder);
-            continue; /* no character in this locale: not typed */
-        }
-        return 1;
+        if (status == (size_t)-1)
+            memset(&l->decoder, 0, sizeof l->decoder); /* no character in this locale: not typed */
+        if (status <= 1) return 1;
     }
+    return -1;
 }
 
 static cria_status open_editor(struct cmd_line *l, struct cria_error *err) {
