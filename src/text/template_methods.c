@@ -119,6 +119,11 @@ static int64_t clamp_index(int64_t i, int64_t n) { return i < 0 ? (i + n < 0 ? 0
 /* The part of the string between the optional bounds, as bytes; false where it is empty because the bounds cross. */
 static cria_status find_part(struct run *r, const struct call *c, size_t *ret_from, size_t *ret_to, bool *ret_valid) {
     const struct text *t = c->self.text;
+    *ret_from = 0;
+    *ret_to = t->n;
+    *ret_valid = true;
+    if (!given(&c->args[1]) && !given(&c->args[2])) return CRIA_OK;
+    CHECK(template_step_search(r, t->n));
     const int64_t n = (int64_t)template_text_chars(t);
     int64_t from = 0, to = n;
     if (given(&c->args[1])) CHECK(template_index(r, &c->args[1], "a bound", &from));
@@ -129,7 +134,7 @@ static cria_status find_part(struct run *r, const struct call *c, size_t *ret_fr
     *ret_valid = *ret_valid && from <= to;
     *ret_from = template_text_offset(t, (size_t)from);
     *ret_to = template_text_offset(t, (size_t)to);
-    return template_step_bytes(r, t->n);
+    return CRIA_OK;
 }
 
 static bool matches_at(const struct text *t, size_t from, size_t to, const struct text *word, bool at_end) {
@@ -143,6 +148,7 @@ static cria_status starts_or_ends(struct run *r, const struct call *c, bool at_e
     size_t from, to;
     bool valid, found = false;
     CHECK(find_part(r, c, &from, &to, &valid));
+    CHECK(template_step_bytes(r, c->args[0].kind == VALUE_STRING ? c->args[0].text->n : 0));
     if (c->args[0].kind != VALUE_TUPLE) {
         CHECK(template_string_argument(r, &c->args[0], name, &word));
         return give_bool(valid && matches_at(c->self.text, from, to, word, at_end), ret);
@@ -169,9 +175,10 @@ static cria_status find(struct run *r, const struct call *c, bool last, bool mus
     CHECK(find_part(r, c, &from, &to, &valid));
     struct text part = *c->self.text;
     part.n = to;
+    CHECK(template_step_search(r, part.n));
     for (size_t at = from; valid && (at = template_text_find(&part, word, at)) != SIZE_MAX; at++) {
         found = at;
-        CHECK(template_step_bytes(r, word->n));
+        CHECK(template_step_search(r, word->n));
         if (!last || at >= to) break;
     }
     if (found == SIZE_MAX && must) return template_fail(r, CRIA_FORMAT, "substring not found");
@@ -203,6 +210,7 @@ static cria_status text_count(struct run *r, const struct call *c, struct value 
     CHECK(find_part(r, c, &from, &to, &valid));
     struct text part = *c->self.text;
     part.n = to;
+    CHECK(template_step_search(r, part.n));
     if (word->n == 0) {
         struct text between = {.bytes = part.bytes + from, .n = to - from, .n_chars = TEXT_UNCOUNTED};
         count = valid ? (int64_t)template_text_chars(&between) + 1 : 0;

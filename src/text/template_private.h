@@ -388,6 +388,8 @@ static inline cria_status template_step(struct run *r, uint64_t n) {
     return CRIA_OK;
 }
 static inline cria_status template_step_bytes(struct run *r, size_t n) { return template_step(r, 1 + n / 32); }
+/* Searching costs more a byte than copying. */
+static inline cria_status template_step_search(struct run *r, size_t n) { return template_step(r, 1 + n / 8); }
 /* Arena memory for the render, charged; LIMIT or NOMEM. */
 cria_status template_new(struct run *r, size_t n, size_t size, void *ret);
 

@@ -102,7 +102,7 @@ cria_status template_string_strip(struct run *r, const struct text *t, const str
     uint32_t code;
     while (sides != 'r' && from < to) {
         const int n = template_text_step(t, from, &code);
-        CHECK(template_step(r, chars ? chars->n / 8 : 0));
+        CHECK(template_step(r, chars ? chars->n / 4 : 0));
         if (!is_stripped(chars, code)) break;
         from += (size_t)n;
     }
@@ -110,7 +110,7 @@ cria_status template_string_strip(struct run *r, const struct text *t, const str
         size_t at = to - 1;
         while (at > from && ((unsigned char)t->bytes[at] & 0xC0) == 0x80) at--;
         template_text_step(t, at, &code);
-        CHECK(template_step(r, chars ? chars->n / 8 : 0));
+        CHECK(template_step(r, chars ? chars->n / 4 : 0));
         if (!is_stripped(chars, code)) break;
         to = at;
     }
@@ -137,7 +137,7 @@ static cria_status replace_empty(struct run *r, const struct text *t, const stru
 cria_status template_string_replace(struct run *r, const struct text *t, const struct text *old,
                                     const struct text *new_text, int64_t count, struct value *ret) {
     struct text_block *b;
-    CHECK(template_step_bytes(r, t->n));
+    CHECK(template_step_search(r, t->n));
     size_t found = old->n ? template_text_find(t, old, 0) : 0;
     if (found == SIZE_MAX || count == 0) return template_text_slice(r, t, 0, t->n, ret);
     CHECK(template_block_new(r, t->n + new_text->n, &b));
@@ -278,7 +278,7 @@ static cria_status split_right(struct run *r, const struct text *t, const struct
 
 cria_status template_string_split(struct run *r, const struct text *t, const struct text *sep, int64_t most,
                                   bool from_right, struct list **ret) {
-    CHECK(template_step_bytes(r, t->n));
+    CHECK(template_step_search(r, t->n));
     CHECK(template_list_new(r, 0, ret));
     if (sep && sep->n == 0) return template_fail(r, CRIA_FORMAT, "split(): empty separator");
     if (from_right) return split_right(r, t, sep, most, *ret);

@@ -167,7 +167,7 @@ cria_status template_contains(struct run *r, const struct value *container, cons
         if (v->kind != VALUE_STRING)
             return template_fail(r, CRIA_FORMAT, "'in <string>' requires a string as left operand, not %s",
                                  template_kind_name(v));
-        CHECK(template_step_bytes(r, container->text->n));
+        CHECK(template_step_search(r, container->text->n));
         *ret = template_text_find(container->text, v->text, 0) != SIZE_MAX;
         return CRIA_OK;
     }

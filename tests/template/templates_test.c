@@ -63,7 +63,7 @@ static void run_results(json_reader *r, const struct dialogues *d, const char *f
     assert_int_equal(json_begin_object(r, NULL), CRIA_OK);
     for (;;) {
         struct rendering expected = {0};
-        char what[256];
+        char what[512];
         assert_int_equal(json_next_key(r, &key, &more, NULL), CRIA_OK);
         if (!more) break;
         const int i = find_dialogue(d, key);
