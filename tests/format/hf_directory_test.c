@@ -92,6 +92,7 @@ struct weights {
     const char *dtype;                    /* NULL: F32 */
     const char *extra_name;               /* one more, of two F32 */
     int head_byte;    /* added to the first byte of lm_head.weight, which is the embedding's otherwise */
+    int top_byte;     /* of each number; 0: 0x3c, which makes small ones */
     bool is_reversed; /* entries in the opposite order of the data */
 };
 
@@ -111,8 +112,8 @@ static void write_weights(const char *file, const struct weights *w) {
         if (i < N_TENSORS && !is_wanted(w, t.name)) continue;
         const bool is_head = strcmp(t.name, "lm_head.weight") == 0;
         for (int k = 0; k < elements * size; k++) {
-            const int byte =
-                (k % size == size - 1 ? 0x3c : k * 7 + (is_head ? 0 : i)) + (is_head && k == 0 ? w->head_byte : 0);
+            const int byte = (k % size == size - 1 ? (w->top_byte ? w->top_byte : 0x3c) : k * 7 + (is_head ? 0 : i)) +
+                             (is_head && k == 0 ? w->head_byte : 0);
             buffer_append_char(&data, (char)byte);
         }
         entries[n] = buffer_make(1024);
@@ -372,6 +373,25 @@ static void test_tensors(void **state) {
     expect("head size from the width, as many kv heads as heads", "16 rows of 8");
 }
 
+/* Catches NaN and infinities that pass in one of the plain formats. */
+static void test_numbers(void **state) {
+    (void)state;
+    static const struct weights right[] = {{.dtype = "F32"}, {.dtype = "BF16"}, {.dtype = "F16"}};
+    static const struct weights wrong[] = {
+        {.dtype = "F32", .top_byte = 0x7f}, {.dtype = "BF16", .top_byte = 0x7f}, {.dtype = "F16", .top_byte = 0x7c}};
+    const struct model_open_options check = {.check_tensors = true};
+    for (int i = 0; i < 6; i++) {
+        model_files *m = NULL;
+        struct cria_error err = {0};
+        write_usual();
+        write_weights("model.safetensors", i < 3 ? &right[i] : &wrong[i - 3]);
+        const cria_status status = model_files_open(&m, folder, &check, &err);
+        model_files_close(&m);
+        if (status != (i < 3 ? CRIA_OK : CRIA_NUMERIC))
+            fail_msg("case %d: %s: %s", i, cria_status_name(status), err.text);
+    }
+}
+
 static const char *const index_text =
     "{\"metadata\":{\"total_size\":5},\"weight_map\":{"
     "\"model.embed_tokens.weight\":\"model-1.safetensors\",\"model.norm.weight\":\"model-1.safetensors\","
@@ -524,17 +544,12 @@ static void test_every_byte_of_the_texts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_right_directory),
-        cmocka_unit_test(test_config_forms),
-        cmocka_unit_test(test_config_text),
-        cmocka_unit_test(test_broken_companions),
-        cmocka_unit_test(test_templates),
-        cmocka_unit_test(test_tensors),
-        cmocka_unit_test(test_S06_index),
-        cmocka_unit_test(test_S07_pickles),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_every_byte_of_the_texts),
+        cmocka_unit_test(test_right_directory), cmocka_unit_test(test_config_forms),
+        cmocka_unit_test(test_config_text),     cmocka_unit_test(test_broken_companions),
+        cmocka_unit_test(test_templates),       cmocka_unit_test(test_tensors),
+        cmocka_unit_test(test_numbers),         cmocka_unit_test(test_S06_index),
+        cmocka_unit_test(test_S07_pickles),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_no_memory),       cmocka_unit_test(test_every_byte_of_the_texts),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
