@@ -335,8 +335,8 @@ static void test_L10_types(void **state) {
     for (size_t i = 0; i < sizeof removed / sizeof removed[0]; i++) {
         EXPECT("removed", "unknown type", .tensor = q, .has_type = true, .tensor_type = removed[i]);
     }
-    EXPECT("a type to come", "Q4_K", .tensor = q, .has_type = true, .tensor_type = 12);
-    EXPECT("names the tensor", q, .tensor = q, .has_type = true, .tensor_type = 14);
+    EXPECT("a type that is not read", "IQ4_NL", .tensor = q, .has_type = true, .tensor_type = 20);
+    EXPECT("names the tensor", q, .tensor = q, .has_type = true, .tensor_type = 23);
     EXPECT("part of a block", "no multiple", .tensor = q, .n_dims = 2, .dims = {33, 31});
 }
 
