@@ -6,11 +6,11 @@
 #define ARCH_LIMITS_H
 
 /* Configuration. */
-#define LIMIT_WIDTH (1 << 17)        /* D and H x S */
-#define LIMIT_FF_WIDTH (1 << 20)     /* F */
-#define LIMIT_LAYERS 1024            /* L */
-#define LIMIT_HEADS 4096             /* H */
-#define LIMIT_VOCAB (1 << 22)        /* V */
+#define LIMIT_WIDTH (1 << 17)    /* D and H x S */
+#define LIMIT_FF_WIDTH (1 << 20) /* F */
+#define LIMIT_LAYERS 1024        /* L */
+#define LIMIT_HEADS 4096         /* H */
+#define LIMIT_VOCAB (1 << 22)    /* V */
 #define LIMIT_MERGES (1 << 23)
 #define LIMIT_CONTEXT (12 * 1048576) /* rotation angles stay below 1.3e7, where sine and cosine are exact enough */
 
