@@ -131,6 +131,7 @@ static enum cmd_line_kind edit_line(struct cmd_line *l, struct buffer *out) {
     HistEvent event;
     int n = 0;
     el_resize(l->edit);
+    el_set(l->edit, EL_PREP_TERM, 1); /* before the prompt: who sees it may type */
     const char *line = el_gets(l->edit, &n);
     if (cmd_line_interrupted) {
         cmd_line_interrupted = 0;
