@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/error.h"
 
@@ -15,9 +16,10 @@
 struct file_map {
     const uint8_t *data; /* owned mapping; NULL for an empty file */
     size_t n_bytes;
-    int fd;            /* owned */
-    char *path;        /* owned, as given */
-    atomic_int is_cut; /* a watch met a page that the file no longer has; there are zeros now */
+    int fd;                     /* owned */
+    char *path;                 /* owned, as given */
+    atomic_int is_cut;          /* a watch met a page that the file no longer has; there are zeros now */
+    struct timespec changed_at; /* the file's time of change when it was opened */
 };
 
 CRIA_MUST_CHECK cria_status file_map_open(struct file_map **ret, const char *path, struct cria_error *err);
@@ -30,7 +32,8 @@ CRIA_MUST_CHECK cria_status file_guard(const struct file_map *map, cria_status (
                                        void *arg, struct cria_error *err);
 
 /* For work of many threads: from begin to end, on any thread, reads of a part that the file has lost give zeros instead
- * of SIGBUS, and end says IO if there was one; the map is of no use then. Not twice at a time for one map. */
+ * of SIGBUS. end says IO if there was one, or if the file was cut or written since it was opened; what was read then is
+ * of no use. Not twice at a time for one map. */
 void file_watch_begin(struct file_map *map);
 CRIA_MUST_CHECK cria_status file_watch_end(struct file_map *map, struct cria_error *err);
 

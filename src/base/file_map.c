@@ -21,6 +21,7 @@ cria_status file_map_open(struct file_map **ret, const char *path, struct cria_e
     uint64_t bytes;
     struct file_map *map = ALLOC_NEW(struct file_map);
     if (!map) return ERROR_NOMEM(err, sizeof *map, path);
+    struct stat st = {0};
     map->fd = -1;
     map->path = alloc_text(path, strlen(path));
     if (!map->path) {
@@ -28,6 +29,7 @@ cria_status file_map_open(struct file_map **ret, const char *path, struct cria_e
         goto out;
     }
     TRY(file_open_read(path, &map->fd, &bytes, err));
+    if (fstat(map->fd, &st) == 0) map->changed_at = st.st_mtim;
     if (bytes > 0) {
         void *data = mmap(NULL, (size_t)bytes, PROT_READ, MAP_PRIVATE, map->fd, 0);
         if (data == MAP_FAILED) {
@@ -73,8 +75,10 @@ static struct sigaction action_before;
 static int fill_watched(const uint8_t *address) {
     for (int i = 0; i < MAX_WATCHED; i++) {
         struct file_map *map = atomic_load(&watched[i]);
-        if (!map || address < map->data || (size_t)(address - map->data) >= map->n_bytes) continue;
+        if (!map || address < map->data) continue;
+        /* A mapping owns whole pages, and a wide load may touch the last one behind n_bytes. */
         const size_t at = (size_t)(address - map->data) / page_bytes * page_bytes;
+        if (at >= map->n_bytes) continue;
         void *page = (void *)(map->data + at);
         const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
         if (mmap(page, page_bytes, PROT_READ, flags, -1, 0) == MAP_FAILED) return 0;
@@ -87,7 +91,6 @@ static int fill_watched(const uint8_t *address) {
 static void on_bus_error(int signal_number, siginfo_t *info, void *context) {
     const struct file_map *map = guard.map;
     const uint8_t *address = info->si_addr;
-    /* The last page may be touched behind n_bytes by wide loads; a mapping owns whole pages. */
     if (map && address >= map->data && address < map->data + map->n_bytes) siglongjmp(guard.back, 1);
     if (fill_watched(address)) return;
     if (action_before.sa_flags & SA_SIGINFO) {
@@ -145,5 +148,13 @@ cria_status file_watch_end(struct file_map *map, struct cria_error *err) {
         struct file_map *mine = map;
         if (atomic_compare_exchange_strong(&watched[i], &mine, NULL)) break;
     }
-    return atomic_load(&map->is_cut) ? fail_cut(map, err) : CRIA_OK;
+    if (atomic_load(&map->is_cut)) return fail_cut(map, err);
+    /* A cut inside a page leaves zeros there and no signal, and whoever writes a file anew may have been faster than
+     * the reader: what was read then is part old, part new. */
+    struct stat st;
+    if (fstat(map->fd, &st) != 0) return CRIA_OK;
+    if ((uint64_t)st.st_size < map->n_bytes) return fail_cut(map, err);
+    if (st.st_mtim.tv_sec == map->changed_at.tv_sec && st.st_mtim.tv_nsec == map->changed_at.tv_nsec) return CRIA_OK;
+    return ERROR_SET(err, CRIA_IO, "%s: the file was written while it was in use: read it again when it is complete",
+                     map->path);
 }

@@ -1,7 +1,8 @@
 /* llama_load.c: binding a model: every weight described, booked in one allocation, packed straight from the mapped
  * file.
  *
- * There is never a second copy: a tensor is packed into its final place and the file's pages are let go. */
+ * There is never a second copy: a tensor is packed into its final place and the file's pages are let go. The threads of
+ * the device read the mapping; a file that is cut or written meanwhile ends the load (model_files_watch()). */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -148,9 +149,11 @@ cria_status llama_model_load(llama_model **ret, const model_files *files, device
     const size_t n_bytes = place_all(m, files, NULL);
     TRY(pages_get(&m->memory, n_bytes, "the model's weights", err));
     m->n_bytes = n_bytes;
+    model_files_watch(files);
     device_begin(dev);
     place_all(m, files, m->memory.data);
     device_end(dev);
+    TRY(model_files_unwatch(files, err));
     if (m->config.tied) m->head = m->embedding;
     *ret = m;
     m = NULL;
