@@ -29,10 +29,11 @@ static int steps_of(int64_t n) { return (int)((n + ORDER_STEP - 1) / ORDER_STEP)
 
 /* Quantised blocks stay as they are where every shard begins with a whole block; else each number becomes bf16. */
 static enum dtype held_as(const struct device_matrix_source *source, bool f32, int n_shards, const int64_t *shard_k) {
+    const int64_t block = (int64_t)dtype_info(source->stored)->block_elements;
     if (f32) return DTYPE_F32;
-    if (dtype_info(source->stored)->block_elements != ORDER_STEP) return DTYPE_BF16;
-    for (int s = 0; s < n_shards; s++)
-        if (shard_k[s] % ORDER_STEP) return DTYPE_BF16;
+    if (block == 1) return DTYPE_BF16;
+    for (int s = 0; s <= n_shards; s++)
+        if (shard_k[s] % block) return DTYPE_BF16;
     return source->stored;
 }
 
@@ -53,7 +54,7 @@ void device_matrix_plan(const device *d, const struct device_matrix_source *sour
     m.shard_k[n_shards] = source->n_columns;
     m.weights.dtype = held_as(source, f32, n_shards, shard_k);
     m.weights.n_steps = m.shard_step[n_shards];
-    m.weights.panel_bytes = (size_t)m.weights.n_steps * kernel_panel_step_bytes(m.weights.dtype);
+    m.weights.panel_bytes = kernel_panel_bytes(m.weights.dtype, m.weights.n_steps);
     /* Work is handed out in pairs of panels. */
     m.n_bytes = (size_t)(source->n_rows + 2 * KERNEL_PANEL - 1) / (2 * KERNEL_PANEL) * 2 * m.weights.panel_bytes;
     *ret = m;
@@ -84,7 +85,7 @@ float device_logsumexp(device *d, const float *x, int64_t n) { return d->ops->lo
 /* Keys: ORDER_KEY_BLOCK outputs over S columns; values: S outputs over ORDER_KEY_BLOCK columns. */
 void device_kv_plan(const device *d, enum dtype dtype, int64_t n_kv_heads, int64_t head_size, struct device_kv *ret) {
     (void)d;
-    const size_t tile = kernel_panel_step_bytes(dtype);
+    const size_t tile = kernel_panel_bytes(dtype, 1);
     const size_t key_panels = ORDER_KEY_BLOCK / KERNEL_PANEL,
                  value_panels = (size_t)(head_size + KERNEL_PANEL - 1) / KERNEL_PANEL;
     const size_t key_bytes = key_panels * (size_t)steps_of(head_size) * tile;
@@ -93,7 +94,7 @@ void device_kv_plan(const device *d, enum dtype dtype, int64_t n_kv_heads, int64
 }
 
 static void clear_head(const device *d, const struct device_kv *kv, uint8_t *head, int token) {
-    const size_t tile = kernel_panel_step_bytes(kv->dtype), key_panel = (size_t)steps_of(kv->head_size) * tile;
+    const size_t tile = kernel_panel_bytes(kv->dtype, 1), key_panel = (size_t)steps_of(kv->head_size) * tile;
     for (int i = 0; i < kv->head_size; i++) {
         kernel_tile_put(&d->table, head + (size_t)(token / KERNEL_PANEL) * key_panel + (size_t)(i / ORDER_STEP) * tile,
                         kv->dtype, token % KERNEL_PANEL, i % ORDER_STEP, 0.0f);

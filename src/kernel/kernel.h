@@ -41,7 +41,7 @@ enum kernel_isa kernel_isa_best(enum kernel_isa max);
 
 /* A packed matrix as its kernels see it. */
 struct kernel_weights {
-    enum dtype dtype;    /* BF16, Q8_0, Q4_0, Q4_1 (bf16 products) or F32 (f32 products) */
+    enum dtype dtype;    /* BF16 or a quantised type (bf16 products), or F32 (f32 products) */
     const uint8_t *data; /* borrowed; panels of panel_bytes each */
     size_t panel_bytes;
     int n_steps; /* of 32 k, over all shards */
@@ -59,6 +59,10 @@ typedef void kernel_vector_fn(float *c, const uint8_t *x, const uint8_t *w, size
 typedef void kernel_unpack_fn(uint8_t *tiles, const uint8_t *w, int n_steps);
 /* The codes of one output of a panel-step, from a stored block's 16 bytes of 4-bit codes or its 32 8-bit ones. */
 typedef void kernel_pack_codes_fn(uint8_t *codes, int output, const uint8_t *q);
+/* Where the 4-bit code of (output, k) lies: which of the step's 4 x 16 words, and which nibble of it. */
+struct kernel_code_place {
+    uint8_t vector, lane, nibble;
+};
 /* n numbers (up to a multiple of 32 is zero padded) of a row to packed form, rounded as the form demands. */
 typedef void kernel_pack_x_fn(uint8_t *x, const float *values, int n);
 
@@ -103,6 +107,7 @@ struct kernel_table {
     kernel_unpack_fn *unpack[DTYPE_COUNT];          /* quantised types */
     uint16_t tile_offset[KERNEL_PANEL][ORDER_STEP]; /* place of (output, k) in a bf16 tile, in numbers */
     kernel_pack_codes_fn *pack_nibbles, *pack_bytes;
+    struct kernel_code_place (*code_place)(int output, int k);
     kernel_rmsnorm_fn *rmsnorm;
     kernel_gate_fn *gate;
     kernel_rope_fn *rope;
@@ -117,16 +122,18 @@ struct kernel_table {
 /* Fills the table for isa, which is usable: ref first, then each better set over it. */
 void kernel_table_init(struct kernel_table *t, enum kernel_isa isa);
 
-/* Bytes of one panel-step: BF16 1,024; F32 2,048; Q8_0 544; Q4_0 288; Q4_1 320 (scales as 16 f16, then minima, then
- * codes). */
-size_t kernel_panel_step_bytes(enum dtype d);
-/* f32 tiles are [32 k][16 outputs] on every instruction set. */
+/* Steps that are packed together: 8 for the K family, whose scales belong to 256 k; else 1. */
+int kernel_panel_group(enum dtype d);
+/* Bytes of n_steps steps of a panel (a multiple of the group): 1,024 for each step of BF16, 2,048 of F32, and of
+ * quantised types what they take in a file, or a little more (kernel/panel.h). f32 tiles are [32 k][16 outputs] on
+ * every instruction set. */
+size_t kernel_panel_bytes(enum dtype d, int n_steps);
 
-/* Packs one panel-step from 16 stored rows (rows[i] points at the stored elements for this step, NULL: a zero row); n
- * of the 32 k's are there, the rest is zero. stored is F32, BF16, F16 or quantised; `to` is what kernel_weights.dtype
- * says. Quantised to itself needs n = 32. */
-void kernel_pack_panel_step(const struct kernel_table *t, uint8_t *out, enum dtype to, enum dtype stored,
-                            const void *const rows[KERNEL_PANEL], int n);
+/* Packs one group of a panel from 16 stored rows (rows[i] points at the row's first element, NULL: a row of zeros),
+ * columns first .. first + n - 1; n is at most 32 times the group, and what is missing is zero. stored is any type;
+ * `to` is what kernel_weights.dtype says. A quantised type packed as itself needs whole blocks. */
+void kernel_pack_panel(const struct kernel_table *t, uint8_t *out, enum dtype to, enum dtype stored,
+                       const void *const rows[KERNEL_PANEL], size_t first, int n);
 /* Places one number of a bf16 or f32 tile (the KV cache writes single keys). */
 static inline void kernel_tile_put(const struct kernel_table *t, uint8_t *tile, enum dtype d, int output, int k,
                                    float value) {

@@ -1,62 +1,86 @@
-/* panel.c: packing stored rows of weights into panel-steps; see panel.h for the layouts. */
+/* panel.c: packing stored rows of weights into panels; see panel.h for the layouts. */
 #include "kernel/panel.h"
 
 #include <string.h>
 
 #include "kernel/kernel.h"
+#include "tensor/dtype_k.h"
 
-size_t kernel_panel_step_bytes(enum dtype d) {
-    static const uint16_t bytes[DTYPE_COUNT] = {
-        [DTYPE_F32] = 2048, [DTYPE_BF16] = 1024, [DTYPE_Q8_0] = 544, [DTYPE_Q4_0] = 288, [DTYPE_Q4_1] = 320};
-    return bytes[d];
+int kernel_panel_group(enum dtype d) { return d >= DTYPE_Q4_K ? PANEL_GROUP : 1; }
+
+size_t kernel_panel_bytes(enum dtype d, int n_steps) {
+    if (d < DTYPE_Q4_K) return (size_t)n_steps * panel_step_bytes(d);
+    return (size_t)(n_steps / PANEL_GROUP) * (panel_k_header_bytes(d) + PANEL_GROUP * panel_k_step_bytes(d));
 }
 
-/* A row that is not there: its codes must stand for zero. */
-static void pack_quantised(const struct kernel_table *t, uint8_t *out, enum dtype d,
-                           const void *const rows[KERNEL_PANEL]) {
-    const size_t bytes = kernel_panel_step_bytes(d);
-    memset(out, 0, bytes);
+/* Blocks of 32. Where a row is not there scales and codes stay zero and stand for zero. */
+static void pack_blocks(const struct kernel_table *t, uint8_t *out, enum dtype d, const void *const rows[KERNEL_PANEL],
+                        size_t first) {
+    const struct dtype_info *info = dtype_info(d);
     uint16_t *scales = (uint16_t *)out;
-    uint8_t *codes = out + (d == DTYPE_Q4_1 ? 4 : 2) * KERNEL_PANEL;
+    memset(out, 0, panel_step_bytes(d));
+    uint8_t *codes = out + (d == DTYPE_Q4_1 ? 2 : 1) * PANEL_HALVES;
     for (int n = 0; n < KERNEL_PANEL; n++) {
         if (!rows[n]) continue;
-        memcpy(&scales[n], rows[n], sizeof(uint16_t));
-        const uint8_t *block = rows[n];
-        if (d == DTYPE_Q8_0) {
-            t->pack_bytes(codes, n, block + 2);
-        } else if (d == DTYPE_Q4_0) {
-            t->pack_nibbles(codes, n, block + 2);
-        } else {
-            memcpy(&scales[KERNEL_PANEL + n], block + 2, sizeof(uint16_t));
-            t->pack_nibbles(codes, n, block + 4);
+        const uint8_t *block = (const uint8_t *)rows[n] + first / info->block_elements * info->block_bytes;
+        memcpy(&scales[n], block, sizeof(uint16_t));
+        if (d == DTYPE_Q4_1) memcpy(&scales[KERNEL_PANEL + n], block + 2, sizeof(uint16_t));
+        if (d == DTYPE_Q8_0) t->pack_bytes(codes, n, block + 2);
+        else t->pack_nibbles(codes, n, block + (d == DTYPE_Q4_1 ? 4 : 2));
+    }
+}
+
+/* The high bits of one output's codes. */
+static void pack_high_bits(const struct kernel_table *t, uint32_t *words, enum dtype d, int output,
+                           const uint8_t *codes) {
+    for (int k = 0; k < ORDER_STEP; k++) {
+        const struct kernel_code_place at = t->code_place(output, k);
+        const uint32_t high = codes[k] >> 4;
+        if (d == DTYPE_Q5_K) words[at.lane] |= high << (8 * at.vector + at.nibble);
+        else words[at.vector / 2 * KERNEL_PANEL + at.lane] |= high << (16 * (at.vector % 2) + 2 * at.nibble);
+    }
+}
+
+/* Blocks of 256: the eight steps of one group. */
+static void pack_k_blocks(const struct kernel_table *t, uint8_t *out, enum dtype d,
+                          const void *const rows[KERNEL_PANEL], size_t first) {
+    memset(out, 0, kernel_panel_bytes(d, PANEL_GROUP));
+    for (int n = 0; n < KERNEL_PANEL; n++) {
+        if (!rows[n]) continue;
+        const uint8_t *block = (const uint8_t *)rows[n] + first / DTYPE_K_BLOCK * dtype_info(d)->block_bytes;
+        uint16_t half_d, half_min;
+        dtype_k_halves(d, block, &half_d, &half_min);
+        ((uint16_t *)out)[n] = half_d;
+        if (d != DTYPE_Q6_K) ((uint16_t *)out)[KERNEL_PANEL + n] = half_min;
+        for (int s = 0; s < PANEL_GROUP; s++) {
+            uint8_t *step = out + panel_k_header_bytes(d) + (size_t)s * panel_k_step_bytes(d), q[ORDER_STEP / 2];
+            struct dtype_k_step from;
+            dtype_k_step_at(d, block, s, &from);
+            step[n] = (uint8_t)from.scale[0];
+            step[KERNEL_PANEL + n] = d == DTYPE_Q6_K ? (uint8_t)from.scale[1] : from.minimum;
+            for (int i = 0; i < ORDER_STEP / 2; i++)
+                q[i] = (uint8_t)((from.code[i] & 15) | (from.code[i + 16] & 15) << 4);
+            t->pack_nibbles(step + 2 * KERNEL_PANEL, n, q);
+            if (d != DTYPE_Q4_K)
+                pack_high_bits(t, (uint32_t *)(step + 2 * KERNEL_PANEL + PANEL_CODES), d, n, from.code);
         }
     }
 }
 
-static void pack_f32(float *tile, enum dtype stored, const void *const rows[KERNEL_PANEL], int n_k) {
+static void pack_numbers(const struct kernel_table *t, uint8_t *tile, enum dtype to, enum dtype stored,
+                         const void *const rows[KERNEL_PANEL], size_t first, int n_k) {
     float values[ORDER_STEP];
-    memset(tile, 0, 2048);
+    memset(tile, 0, panel_step_bytes(to));
     for (int n = 0; n < KERNEL_PANEL; n++) {
         if (!rows[n]) continue;
-        dtype_row_to_f32(stored, rows[n], (size_t)n_k, values);
-        for (int k = 0; k < n_k; k++) tile[k * KERNEL_PANEL + n] = values[k];
+        dtype_range_to_f32(stored, rows[n], first, (size_t)n_k, values);
+        for (int k = 0; k < n_k; k++) kernel_tile_put(t, tile, to, n, k, values[k]);
     }
 }
 
-static void pack_bf16(const struct kernel_table *t, uint16_t *tile, enum dtype stored,
-                      const void *const rows[KERNEL_PANEL], int n_k) {
-    uint16_t values[ORDER_STEP];
-    memset(tile, 0, 1024);
-    for (int n = 0; n < KERNEL_PANEL; n++) {
-        if (!rows[n]) continue;
-        dtype_row_to_bf16(stored, rows[n], (size_t)n_k, values);
-        for (int k = 0; k < n_k; k++) tile[t->tile_offset[n][k]] = values[k];
-    }
-}
-
-void kernel_pack_panel_step(const struct kernel_table *t, uint8_t *out, enum dtype to, enum dtype stored,
-                            const void *const rows[KERNEL_PANEL], int n) {
-    if (to == DTYPE_F32) pack_f32((float *)out, stored, rows, n);
-    else if (to == DTYPE_BF16) pack_bf16(t, (uint16_t *)out, stored, rows, n);
-    else pack_quantised(t, out, to, rows);
+void kernel_pack_panel(const struct kernel_table *t, uint8_t *out, enum dtype to, enum dtype stored,
+                       const void *const rows[KERNEL_PANEL], size_t first, int n) {
+    if (to == DTYPE_F32 || to == DTYPE_BF16) pack_numbers(t, out, to, stored, rows, first, n);
+    else if (kernel_panel_group(to) == 1) pack_blocks(t, out, to, rows, first);
+    else pack_k_blocks(t, out, to, rows, first);
 }

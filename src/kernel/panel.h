@@ -1,25 +1,70 @@
-/* panel.h: how a panel-step of each type lies in memory; for the files of kernel/ only.
+/* panel.h: how the steps of a panel lie in memory, by type; for the files of kernel/ only.
  *
  *   Q8_0   d: 16 f16 (one for each output) | 512 int8 codes
  *   Q4_0   d: 16 f16                       | 512 codes of 4 bits
  *   Q4_1   d: 16 f16 | m: 16 f16           | 512 codes of 4 bits
+ *   Q4_K   of 8 steps: d: 16 f16 | dmin: 16 f16, then for each step: 16 scales | 16 minima | 512 codes of 4 bits
+ *   Q5_K   the same, and behind each step's codes their fifth bits: 16 words, bit 8 * vector + nibble
+ *   Q6_K   of 8 steps: d: 16 f16, then for each step: 16 scales of k < 16, 16 of k >= 16 | 512 low halves of codes |
+ *          their high two bits: 2 x 16 words, word vector / 2, bits 16 * (vector % 2) + 2 * nibble
  *   BF16   512 numbers; F32 512 numbers as [32 k][16 outputs]
- * Where the code of (output, k) lies inside the codes is the instruction set's own
- * (pack_nibbles and pack_bytes of its table). */
+ * Where a code lies among the others is the instruction set's own (pack_nibbles, pack_bytes and code_place of its
+ * table); lanes of the high bits are those of the codes. */
 #ifndef KERNEL_PANEL_H
 #define KERNEL_PANEL_H
 
 #include "kernel/kernel.h"
 
+enum { PANEL_GROUP = 8, PANEL_CODES = 256, PANEL_HALVES = 2 * KERNEL_PANEL };
+
 struct panel_step {
-    const uint16_t *d, *m; /* m: Q4_1 alone */
-    const uint8_t *codes;
+    const uint16_t *d, *m;  /* m: Q4_1 and the K family's dmin */
+    const uint8_t *scale;   /* K family: 16, or 32 in Q6_K */
+    const uint8_t *minimum; /* Q4_K, Q5_K: 16 */
+    const uint8_t *codes, *high;
 };
 
-static inline struct panel_step panel_step_at(enum dtype d, const uint8_t *w) {
-    const uint16_t *scales = (const uint16_t *)w;
-    if (d == DTYPE_Q4_1) return (struct panel_step){scales, scales + KERNEL_PANEL, w + 4 * KERNEL_PANEL};
-    return (struct panel_step){scales, NULL, w + 2 * KERNEL_PANEL};
+/* Bytes of a step inside a group of the K family. */
+static inline size_t panel_k_step_bytes(enum dtype d) {
+    return 2 * KERNEL_PANEL + PANEL_CODES + (d == DTYPE_Q6_K ? 128 : d == DTYPE_Q5_K ? 64 : 0);
+}
+static inline size_t panel_k_header_bytes(enum dtype d) { return d == DTYPE_Q6_K ? PANEL_HALVES : 2 * PANEL_HALVES; }
+
+static inline size_t panel_step_bytes(enum dtype d) {
+    switch (d) {
+        case DTYPE_F32:
+            return 2048;
+        case DTYPE_BF16:
+            return 1024;
+        case DTYPE_Q8_0:
+            return PANEL_HALVES + 2 * PANEL_CODES;
+        case DTYPE_Q4_0:
+            return PANEL_HALVES + PANEL_CODES;
+        default:
+            return 2 * PANEL_HALVES + PANEL_CODES;
+    }
+}
+
+/* Step s of the panel at w. */
+__attribute__((always_inline)) static inline struct panel_step panel_step_at(const enum dtype d, const uint8_t *w,
+                                                                             int s) {
+    if (d < DTYPE_Q4_K) {
+        const uint8_t *at = w + (size_t)s * panel_step_bytes(d);
+        const uint16_t *halves = (const uint16_t *)at;
+        if (d == DTYPE_Q4_1)
+            return (struct panel_step){.d = halves, .m = halves + KERNEL_PANEL, .codes = at + 2 * PANEL_HALVES};
+        return (struct panel_step){.d = halves, .codes = at + PANEL_HALVES};
+    }
+    const size_t group_bytes = panel_k_header_bytes(d) + PANEL_GROUP * panel_k_step_bytes(d);
+    const uint8_t *group = w + (size_t)(s / PANEL_GROUP) * group_bytes;
+    const uint8_t *step = group + panel_k_header_bytes(d) + (size_t)(s % PANEL_GROUP) * panel_k_step_bytes(d);
+    const uint16_t *halves = (const uint16_t *)group;
+    return (struct panel_step){.d = halves,
+                               .m = halves + KERNEL_PANEL,
+                               .scale = step,
+                               .minimum = step + KERNEL_PANEL,
+                               .codes = step + 2 * KERNEL_PANEL,
+                               .high = step + 2 * KERNEL_PANEL + PANEL_CODES};
 }
 
 /* pack_x of every f32 product: the numbers as they are, padded with zeros. */

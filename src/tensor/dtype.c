@@ -142,6 +142,30 @@ void dtype_row_to_f32(enum dtype d, const void *stored, size_t n, float *out) {
     }
 }
 
+/* The 32 values of step `step` of a quantised row. */
+static void step_values(enum dtype d, const uint8_t *row, size_t step, float *out) {
+    const struct dtype_info *info = dtype_info(d);
+    const size_t steps = info->block_elements / DTYPE_BLOCK;
+    const uint8_t *block = row + step / steps * info->block_bytes;
+    if (steps > 1) dtype_k_step_values(d, block, (int)(step % steps), out);
+    else block_values(d)(block, out);
+}
+
+void dtype_range_to_f32(enum dtype d, const void *row, size_t first, size_t n, float *out) {
+    if (!block_values(d)) {
+        dtype_row_to_f32(d, (const uint8_t *)row + first * dtype_info(d)->block_bytes, n, out);
+        return;
+    }
+    for (size_t done = 0; done < n;) {
+        float values[DTYPE_BLOCK];
+        const size_t in_step = (first + done) % DTYPE_BLOCK;
+        const size_t here = n - done < DTYPE_BLOCK - in_step ? n - done : DTYPE_BLOCK - in_step;
+        step_values(d, row, (first + done) / DTYPE_BLOCK, values);
+        memcpy(out + done, values + in_step, here * sizeof *out);
+        done += here;
+    }
+}
+
 bool dtype_block_is_finite(enum dtype d, const void *block) {
     const uint8_t *p = block;
     uint16_t scale, minimum = 0;

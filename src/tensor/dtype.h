@@ -89,6 +89,8 @@ uint16_t dtype_f16_from_f32(float f);
 bool dtype_block_is_finite(enum dtype d, const void *block);
 /* The exact stored values of n elements (a multiple of the block) as f32: code * d is exact, + m rounds once. */
 void dtype_row_to_f32(enum dtype d, const void *stored, size_t n, float *out);
+/* The same for elements first .. first + n - 1 of a row that begins at `row`, anywhere inside its blocks. */
+void dtype_range_to_f32(enum dtype d, const void *row, size_t first, size_t n, float *out);
 /* The bf16 number that each element stands for in compute mode bf16 (see kernel/order.h). */
 void dtype_row_to_bf16(enum dtype d, const void *stored, size_t n, uint16_t *out);
 /* Quantise n elements as ggml's reference does (llama.md 3.6): for tests and, later, export. */

@@ -53,20 +53,20 @@ void dtype_k_step_at(enum dtype d, const uint8_t *p, int step, struct dtype_k_st
     else step_q4_q5(d, p, step, ret);
 }
 
-void dtype_k_values(enum dtype d, const uint8_t *p, float *out) {
+void dtype_k_step_values(enum dtype d, const uint8_t *p, int step, float *out) {
     uint16_t half_d, half_min;
+    struct dtype_k_step s;
     dtype_k_halves(d, p, &half_d, &half_min);
-    const float unit = dtype_f32_from_f16(half_d), unit_min = dtype_f32_from_f16(half_min);
-    for (int s = 0; s < DTYPE_K_STEPS; s++) {
-        struct dtype_k_step step;
-        dtype_k_step_at(d, p, s, &step);
-        const float minimum = unit_min * (float)step.minimum;
-        for (int k = 0; k < DTYPE_BLOCK; k++) {
-            const float product =
-                unit * (float)step.scale[k / 16] * (float)(step.code[k] - dtype_k_bias(d)); /* exact */
-            out[s * DTYPE_BLOCK + k] = d == DTYPE_Q6_K ? product : product - minimum;
-        }
+    dtype_k_step_at(d, p, step, &s);
+    const float unit = dtype_f32_from_f16(half_d), minimum = dtype_f32_from_f16(half_min) * (float)s.minimum;
+    for (int k = 0; k < DTYPE_BLOCK; k++) {
+        const float product = unit * (float)s.scale[k / 16] * (float)(s.code[k] - dtype_k_bias(d)); /* exact */
+        out[k] = d == DTYPE_Q6_K ? product : product - minimum;
     }
+}
+
+void dtype_k_values(enum dtype d, const uint8_t *p, float *out) {
+    for (int s = 0; s < DTYPE_K_STEPS; s++) dtype_k_step_values(d, p, s, out + s * DTYPE_BLOCK);
 }
 
 static int rounded_within(float x, int low, int high) {

@@ -24,7 +24,8 @@ void dtype_k_halves(enum dtype d, const uint8_t *p, uint16_t *ret_d, uint16_t *r
 void dtype_k_step_at(enum dtype d, const uint8_t *p, int step, struct dtype_k_step *ret);
 /* 32 for Q6_K, else 0. */
 int dtype_k_bias(enum dtype d);
-/* All 256 values. */
+/* The 32 values of a step, and all 256. */
+void dtype_k_step_values(enum dtype d, const uint8_t *p, int step, float *out);
 void dtype_k_values(enum dtype d, const uint8_t *p, float *out);
 /* Quantises 256 values: the extremes of each part decide its scale (a search for better ones is export's business). */
 void dtype_k_store(enum dtype d, const float *x, uint8_t *p);

@@ -48,22 +48,19 @@ struct product_case {
 static inline void run_case(const struct kernel_table *t, const struct product_case *p, const uint8_t *rows,
                             size_t row_bytes, const float *x, float *c, size_t c_stride) {
     const struct kernel_product *product = p->packed == DTYPE_F32 ? &t->f32 : &t->bf16;
-    const size_t step_bytes = kernel_panel_step_bytes(p->packed);
-    const size_t panel_bytes = step_bytes * (size_t)p->n_steps, tile_panel = 1024 * (size_t)p->n_steps;
+    const int group = kernel_panel_group(p->packed);
+    const size_t panel_bytes = kernel_panel_bytes(p->packed, p->n_steps), tile_panel = 1024 * (size_t)p->n_steps;
     uint8_t *w = alloc_zeroed((size_t)p->n_panels, panel_bytes), *tiles = alloc_zeroed((size_t)p->n_panels, tile_panel);
     uint8_t *packed_x = alloc_zeroed((size_t)p->n_rows * (size_t)p->n_steps, product->x_step_bytes);
     assert_true(w && tiles && packed_x);
     const size_t x_stride = (size_t)p->n_steps * product->x_step_bytes;
-    const struct dtype_info *info = dtype_info(p->stored);
     for (int panel = 0; panel < p->n_panels; panel++)
-        for (int s = 0; s < p->n_steps; s++) {
+        for (int step = 0; step < p->n_steps; step += group) {
             const void *from[KERNEL_PANEL];
-            const int left = p->n_k - s * ORDER_STEP;
-            for (int n = 0; n < KERNEL_PANEL; n++)
-                from[n] = rows + (size_t)(panel * KERNEL_PANEL + n) * row_bytes +
-                          (size_t)s * ORDER_STEP / info->block_elements * info->block_bytes;
-            kernel_pack_panel_step(t, w + (size_t)panel * panel_bytes + (size_t)s * step_bytes, p->packed, p->stored,
-                                   from, left < ORDER_STEP ? left : ORDER_STEP);
+            const int left = p->n_k - step * ORDER_STEP, whole = group * ORDER_STEP;
+            for (int n = 0; n < KERNEL_PANEL; n++) from[n] = rows + (size_t)(panel * KERNEL_PANEL + n) * row_bytes;
+            kernel_pack_panel(t, w + (size_t)panel * panel_bytes + kernel_panel_bytes(p->packed, step), p->packed,
+                              p->stored, from, (size_t)(step * ORDER_STEP), left < whole ? left : whole);
         }
     for (int row = 0; row < p->n_rows; row++)
         product->pack_x(packed_x + (size_t)row * x_stride, x + row * p->n_k, p->n_k);
@@ -121,7 +118,8 @@ static inline void check_all_cases(const struct kernel_table *t) {
     } kinds[] = {
         {DTYPE_F32, DTYPE_F32},   {DTYPE_F16, DTYPE_F32},   {DTYPE_Q4_1, DTYPE_F32},  {DTYPE_F32, DTYPE_BF16},
         {DTYPE_BF16, DTYPE_BF16}, {DTYPE_F16, DTYPE_BF16},  {DTYPE_Q8_0, DTYPE_BF16}, {DTYPE_Q8_0, DTYPE_Q8_0},
-        {DTYPE_Q4_0, DTYPE_Q4_0}, {DTYPE_Q4_1, DTYPE_Q4_1},
+        {DTYPE_Q4_0, DTYPE_Q4_0}, {DTYPE_Q4_1, DTYPE_Q4_1}, {DTYPE_Q4_K, DTYPE_F32},  {DTYPE_Q5_K, DTYPE_BF16},
+        {DTYPE_Q6_K, DTYPE_BF16}, {DTYPE_Q4_K, DTYPE_Q4_K}, {DTYPE_Q5_K, DTYPE_Q5_K}, {DTYPE_Q6_K, DTYPE_Q6_K},
     };
     static const int row_counts[] = {1, 2, 3, 5, 6, 7, 12, 13, 16, 17, 31, 32, 33, 50};
     struct kernel_table ref;
@@ -130,8 +128,9 @@ static inline void check_all_cases(const struct kernel_table *t) {
     for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++)
         for (size_t r = 0; r < sizeof row_counts / sizeof row_counts[0]; r++)
             for (int n_panels = 1; n_panels <= 3; n_panels++) {
-                const int n_steps = 1 + (int)(cases_draw() % 5);
-                const bool blocks = dtype_info(kinds[kind].stored)->block_elements > 1;
+                const size_t block = dtype_info(kinds[kind].stored)->block_elements;
+                const bool blocks = block > 1;
+                const int n_steps = block > ORDER_STEP ? 8 + 8 * (int)(cases_draw() % 2) : 1 + (int)(cases_draw() % 5);
                 const int n_k = blocks ? n_steps * ORDER_STEP : n_steps * ORDER_STEP - (int)(cases_draw() % ORDER_STEP);
                 const struct product_case p = {
                     kinds[kind].stored,      kinds[kind].packed, row_counts[r], n_panels, n_steps, n_k,

@@ -107,7 +107,7 @@ static void attend_block(const struct attention_work *w, const struct workspace 
     const struct shape *s = &w->s;
     const struct device_kv *kv = w->a->kv;
     const struct kernel_product *product = device_product(w->d, kv->dtype);
-    const size_t tile_bytes = kernel_panel_step_bytes(kv->dtype);
+    const size_t tile_bytes = kernel_panel_bytes(kv->dtype, 1);
     const int n_steps = (int)((kv->head_size + ORDER_STEP - 1) / ORDER_STEP), n_rows = t->n_tokens * s->n_rep;
     const uint8_t *head =
         w->a->cache + (size_t)t->run->pages[page] * w->a->page_stride + (size_t)t->kv_head * kv->head_bytes;

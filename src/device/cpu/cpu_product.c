@@ -32,23 +32,21 @@ static int64_t stored_row(const struct device_matrix_source *source, int64_t n) 
 
 static void pack_panel(const struct packing *p, int64_t panel) {
     const struct device_matrix *m = p->m;
-    const struct dtype_info *stored = dtype_info(p->source->stored);
+    const enum dtype to = m->weights.dtype;
     const size_t row_bytes = dtype_bytes(p->source->stored, (size_t)m->n_columns);
-    const size_t step_bytes = kernel_panel_step_bytes(m->weights.dtype);
+    const int group = kernel_panel_group(to);
     uint8_t *out = (uint8_t *)m->weights.data + (size_t)panel * m->weights.panel_bytes;
+    const void *rows[KERNEL_PANEL];
+    for (int n = 0; n < KERNEL_PANEL; n++) {
+        const int64_t row = panel * KERNEL_PANEL + n;
+        rows[n] = row < m->n_rows ? p->source->data + (size_t)stored_row(p->source, row) * row_bytes : NULL;
+    }
     for (int s = 0; s < m->n_shards; s++)
-        for (int step = m->shard_step[s]; step < m->shard_step[s + 1]; step++) {
+        for (int step = m->shard_step[s]; step < m->shard_step[s + 1]; step += group) {
             const int64_t k = m->shard_k[s] + (int64_t)(step - m->shard_step[s]) * ORDER_STEP;
-            const int64_t left = m->shard_k[s + 1] - k;
-            const void *rows[KERNEL_PANEL];
-            for (int n = 0; n < KERNEL_PANEL; n++) {
-                const int64_t row = panel * KERNEL_PANEL + n;
-                rows[n] = row >= m->n_rows ? NULL
-                                           : p->source->data + (size_t)stored_row(p->source, row) * row_bytes +
-                                                 (size_t)k / stored->block_elements * stored->block_bytes;
-            }
-            kernel_pack_panel_step(&p->d->table, out + (size_t)step * step_bytes, m->weights.dtype, p->source->stored,
-                                   rows, left < ORDER_STEP ? (int)left : ORDER_STEP);
+            const int64_t left = m->shard_k[s + 1] - k, whole = (int64_t)group * ORDER_STEP;
+            kernel_pack_panel(&p->d->table, out + kernel_panel_bytes(to, step), to, p->source->stored, rows, (size_t)k,
+                              (int)(left < whole ? left : whole));
         }
 }
 
@@ -108,9 +106,9 @@ void cpu_embed(device *d, const struct device_matrix *m, const int32_t *ids, int
 /* The two panels of a unit, ready for a block of rows. */
 struct unit {
     const struct device_matrix *m;
-    const uint8_t *data; /* the first panel, tiles or quantised */
-    size_t panel_bytes, step_bytes;
-    bool is_quantised;
+    const uint8_t *data; /* the first panel */
+    size_t panel_bytes;
+    enum dtype held; /* as the data are now: the matrix's own, or BF16 after unpacking */
 };
 
 static struct unit prepare(const device *d, const struct device_matrix *m, int64_t i_unit, int n_rows, uint8_t *tiles) {
@@ -118,11 +116,11 @@ static struct unit prepare(const device *d, const struct device_matrix *m, int64
     const enum dtype dtype = m->weights.dtype;
     kernel_unpack_fn *unpack = d->table.unpack[dtype];
     if (!unpack || (n_rows == 1 && d->table.vector[dtype]))
-        return (struct unit){m, data, m->weights.panel_bytes, kernel_panel_step_bytes(dtype), unpack != NULL};
-    const size_t panel_bytes = (size_t)m->weights.n_steps * 1024;
+        return (struct unit){m, data, m->weights.panel_bytes, dtype};
+    const size_t panel_bytes = kernel_panel_bytes(DTYPE_BF16, m->weights.n_steps);
     unpack(tiles, data, m->weights.n_steps);
     unpack(tiles + panel_bytes, data + m->weights.panel_bytes, m->weights.n_steps);
-    return (struct unit){m, tiles, panel_bytes, 1024, false};
+    return (struct unit){m, tiles, panel_bytes, DTYPE_BF16};
 }
 
 /* c[PRODUCT_ROWS][PRODUCT_UNIT] = rows of x times the unit; n_rows <= PRODUCT_ROWS; c has room for every shard. */
@@ -132,10 +130,10 @@ static void multiply(const device *d, const struct unit *u, const uint8_t *x, si
     const size_t shard_floats = (size_t)PRODUCT_ROWS * PRODUCT_UNIT;
     for (int s = 0; s < m->n_shards; s++) {
         const int n_steps = m->shard_step[s + 1] - m->shard_step[s];
-        const uint8_t *w = u->data + (size_t)m->shard_step[s] * u->step_bytes;
+        const uint8_t *w = u->data + kernel_panel_bytes(u->held, m->shard_step[s]);
         const uint8_t *x_shard = x + (size_t)m->shard_step[s] * product->x_step_bytes;
         float *out = c + (size_t)s * shard_floats;
-        if (u->is_quantised) d->table.vector[m->weights.dtype](out, x_shard, w, u->panel_bytes, 2, n_steps, false);
+        if (d->table.unpack[u->held]) d->table.vector[m->weights.dtype](out, x_shard, w, u->panel_bytes, 2, n_steps, false);
         else product->run(out, PRODUCT_UNIT, x_shard, x_stride, w, u->panel_bytes, n_rows, 2, n_steps, false);
     }
     for (int width = 1; width < m->n_shards; width *= 2)

@@ -31,7 +31,7 @@ struct rotate_work {
 /* Writes the key and value of one token for one KV head at place `token` of its page. */
 static void put_kv(const struct kernel_table *t, const struct device_kv *kv, uint8_t *head, int token, const float *k,
                    const float *v) {
-    const size_t tile = kernel_panel_step_bytes(kv->dtype);
+    const size_t tile = kernel_panel_bytes(kv->dtype, 1);
     const int n_steps = (int)((kv->head_size + ORDER_STEP - 1) / ORDER_STEP);
     uint8_t *keys = head + (size_t)(token / KERNEL_PANEL) * (size_t)n_steps * tile, *values = head + kv->value_offset;
     for (int i = 0; i < kv->head_size; i++) {

@@ -95,7 +95,7 @@ out:
 
 struct product_job {
     const struct kernel_product *product; /* borrowed */
-    size_t weight_bytes, row_bytes, step_bytes;
+    size_t weight_bytes, panel_bytes, row_bytes;
     const uint8_t *weights, *rows; /* borrowed; every thread reads the same */
     float *out;                    /* PRODUCT_ROWS x PRODUCT_PANELS x 16 for each thread */
 };
@@ -105,8 +105,8 @@ static void product_items(void *arg, int64_t begin, int64_t end, int i_thread) {
     const size_t n_columns = (size_t)PRODUCT_PANELS * KERNEL_PANEL;
     float *out = job->out + (size_t)i_thread * PRODUCT_ROWS * n_columns;
     for (int64_t i = begin * PRODUCT_CALLS; i < end * PRODUCT_CALLS; i++)
-        job->product->run(out, n_columns, job->rows, job->row_bytes, job->weights, job->step_bytes * PRODUCT_STEPS,
-                          PRODUCT_ROWS, PRODUCT_PANELS, PRODUCT_STEPS, false);
+        job->product->run(out, n_columns, job->rows, job->row_bytes, job->weights, job->panel_bytes, PRODUCT_ROWS,
+                          PRODUCT_PANELS, PRODUCT_STEPS, false);
 }
 
 /* Random numbers in -1 .. 1: units slow down under real data, and zeros would flatter them. */
@@ -135,8 +135,8 @@ cria_status probe_product(int n_threads, enum kernel_isa isa, bool f32, double *
     cria_status status;
     kernel_table_init(&table, isa);
     job.product = f32 ? &table.f32 : &table.bf16;
-    job.step_bytes = kernel_panel_step_bytes(f32 ? DTYPE_F32 : DTYPE_BF16);
-    job.weight_bytes = job.step_bytes * PRODUCT_STEPS * PRODUCT_PANELS;
+    job.panel_bytes = kernel_panel_bytes(f32 ? DTYPE_F32 : DTYPE_BF16, PRODUCT_STEPS);
+    job.weight_bytes = job.panel_bytes * PRODUCT_PANELS;
     job.row_bytes = job.product->x_step_bytes * PRODUCT_STEPS;
     const size_t rows_bytes = job.row_bytes * PRODUCT_ROWS;
     const size_t out_bytes = (size_t)n_threads * PRODUCT_ROWS * PRODUCT_PANELS * KERNEL_PANEL * sizeof(float);

@@ -119,43 +119,72 @@ static void pack_x_bf16(uint8_t *x, const float *values, int n) {
     }
 }
 
-/* The numbers of eight outputs at one k, rounded to bf16, in the high halves. */
+/* A step of each type, ready to give the numbers of eight outputs at one k. */
 struct step_codes {
-    __m256 d, m;
-    __m256i words[4];
+    __m256 d[2], m; /* d[1]: of k >= 16 in Q6_K */
+    __m256i words[4], high[2];
     const uint8_t *bytes;
 };
 
-__attribute__((always_inline)) static inline struct step_codes load_codes(const enum dtype d, const uint8_t *w,
+static inline __m256 load_halves(const uint16_t *f16) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)f16)); }
+static inline __m256 load_unsigned(const uint8_t *bytes) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)bytes)));
+}
+static inline __m256 load_signed(const uint8_t *bytes) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)bytes)));
+}
+
+__attribute__((always_inline)) static inline struct step_codes load_codes(const enum dtype d, const uint8_t *w, int s,
                                                                           int half) {
-    const struct panel_step p = panel_step_at(d, w);
-    struct step_codes c = {.d = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p.d + half * HALF))),
-                           .m = _mm256_setzero_ps(),
-                           .bytes = p.codes + half * HALF};
-    if (d == DTYPE_Q4_1) c.m = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p.m + half * HALF)));
-    for (int v = 0; v < 4; v++)
-        c.words[v] = d == DTYPE_Q8_0 ? _mm256_setzero_si256()
-                                     : _mm256_loadu_si256((const __m256i *)(p.codes + 64 * v + 32 * half));
+    const struct panel_step p = panel_step_at(d, w, s);
+    const int n = half * HALF;
+    struct step_codes c = {.d = {load_halves(p.d + n)}, .bytes = p.codes + n};
+    if (d == DTYPE_Q4_1) c.m = load_halves(p.m + n);
+    if (d == DTYPE_Q4_K || d == DTYPE_Q5_K) {
+        c.d[0] = _mm256_mul_ps(c.d[0], load_unsigned(p.scale + n));
+        c.m = _mm256_mul_ps(load_halves(p.m + n), load_unsigned(p.minimum + n));
+    }
+    if (d == DTYPE_Q6_K) {
+        c.d[1] = _mm256_mul_ps(c.d[0], load_signed(p.scale + KERNEL_PANEL + n));
+        c.d[0] = _mm256_mul_ps(c.d[0], load_signed(p.scale + n));
+    }
+    if (d != DTYPE_Q8_0)
+        for (int v = 0; v < 4; v++) c.words[v] = _mm256_loadu_si256((const __m256i *)(p.codes + 64 * v + 4 * n));
+    for (int v = 0; v < (d == DTYPE_Q5_K ? 1 : d == DTYPE_Q6_K ? 2 : 0); v++)
+        c.high[v] = _mm256_loadu_si256((const __m256i *)(p.high + 64 * v + 4 * n));
     return c;
 }
 
+/* Bits shift .. of the words, under a mask. */
+__attribute__((always_inline)) static inline __m256i bits_of(__m256i words, int shift, int mask) {
+    return _mm256_and_si256(_mm256_srli_epi32(words, shift), _mm256_set1_epi32(mask));
+}
+
+/* The codes of one k, less their bias. */
+__attribute__((always_inline)) static inline __m256 code_values(const enum dtype d, const struct step_codes *c, int k) {
+    const int v = k / 8, i = k % 8;
+    if (d == DTYPE_Q8_0) return load_signed(c->bytes + k * KERNEL_PANEL);
+    __m256i code = bits_of(c->words[v], 4 * i, 15);
+    if (d == DTYPE_Q5_K) code = _mm256_or_si256(code, _mm256_slli_epi32(bits_of(c->high[0], 8 * v + i, 1), 4));
+    if (d == DTYPE_Q6_K)
+        code = _mm256_or_si256(code, _mm256_slli_epi32(bits_of(c->high[v / 2], 16 * (v % 2) + 2 * i, 3), 4));
+    if (d == DTYPE_Q4_0) code = _mm256_sub_epi32(code, _mm256_set1_epi32(8));
+    if (d == DTYPE_Q6_K) code = _mm256_sub_epi32(code, _mm256_set1_epi32(32));
+    return _mm256_cvtepi32_ps(code);
+}
+
 __attribute__((always_inline)) static inline __m256i weights_at(const enum dtype d, const struct step_codes *c, int k) {
-    if (d == DTYPE_Q8_0) {
-        const __m128i bytes = _mm_loadl_epi64((const __m128i *)(c->bytes + k * KERNEL_PANEL));
-        return round_bits(_mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), c->d));
-    }
-    const __m256i shifted = _mm256_and_si256(_mm256_srli_epi32(c->words[k / 8], 4 * (k % 8)), _mm256_set1_epi32(15));
-    if (d == DTYPE_Q4_0)
-        return round_bits(_mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(shifted, _mm256_set1_epi32(8))), c->d));
-    return round_bits(_mm256_fmadd_ps(_mm256_cvtepi32_ps(shifted), c->d, c->m));
+    const __m256 codes = code_values(d, c, k), scale = c->d[d == DTYPE_Q6_K ? k / 16 : 0];
+    if (d == DTYPE_Q4_1) return round_bits(_mm256_fmadd_ps(codes, scale, c->m));
+    if (d == DTYPE_Q4_K || d == DTYPE_Q5_K) return round_bits(_mm256_fmsub_ps(codes, scale, c->m));
+    return round_bits(_mm256_mul_ps(codes, scale));
 }
 
 __attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w,
                                                          int n_steps) {
-    const size_t step_bytes = kernel_panel_step_bytes(d);
     for (int s = 0; s < n_steps; s++)
         for (int half = 0; half < 2; half++) {
-            const struct step_codes c = load_codes(d, w + (size_t)s * step_bytes, half);
+            const struct step_codes c = load_codes(d, w, s, half);
 #pragma GCC unroll 16
             for (int r = 0; r < TILE_ROWS; r++) {
                 const __m256i even = _mm256_srli_epi32(weights_at(d, &c, 2 * r), 16),
@@ -168,7 +197,6 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
 __attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x,
                                                          const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
                                                          bool add) {
-    const size_t step_bytes = kernel_panel_step_bytes(d);
     for (int p = 0; p < n_panels; p++) {
         __m256 accumulator[2];
         for (int half = 0; half < 2; half++)
@@ -176,7 +204,7 @@ __attribute__((always_inline)) static inline void vector(const enum dtype d, flo
         for (int s = 0; s < n_steps; s++) {
             const float *values = (const float *)x + s * ORDER_STEP;
             for (int half = 0; half < 2; half++) {
-                const struct step_codes codes = load_codes(d, w + (size_t)p * w_stride + (size_t)s * step_bytes, half);
+                const struct step_codes codes = load_codes(d, w + (size_t)p * w_stride, s, half);
                 __m256 e = _mm256_setzero_ps(), o = _mm256_setzero_ps();
 #pragma GCC unroll 16
                 for (int r = 0; r < TILE_ROWS; r++) {
@@ -192,22 +220,20 @@ __attribute__((always_inline)) static inline void vector(const enum dtype d, flo
     }
 }
 
-static void unpack_q8_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q8_0, tiles, w, n_steps); }
-static void unpack_q4_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_0, tiles, w, n_steps); }
-static void unpack_q4_1(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_1, tiles, w, n_steps); }
-
-static void vector_q8_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
-                        bool add) {
-    vector(DTYPE_Q8_0, c, x, w, w_stride, n_panels, n_steps, add);
-}
-static void vector_q4_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
-                        bool add) {
-    vector(DTYPE_Q4_0, c, x, w, w_stride, n_panels, n_steps, add);
-}
-static void vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
-                        bool add) {
-    vector(DTYPE_Q4_1, c, x, w, w_stride, n_panels, n_steps, add);
-}
+/* The entry points of each quantised type. */
+#define TYPE(name, d)                                                                                          \
+    static void unpack_##name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(d, tiles, w, n_steps); } \
+    static void vector_##name(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,     \
+                              int n_steps, bool add) {                                                         \
+        vector(d, c, x, w, w_stride, n_panels, n_steps, add);                                                  \
+    }
+TYPE(q8_0, DTYPE_Q8_0)
+TYPE(q4_0, DTYPE_Q4_0)
+TYPE(q4_1, DTYPE_Q4_1)
+TYPE(q4_k, DTYPE_Q4_K)
+TYPE(q5_k, DTYPE_Q5_K)
+TYPE(q6_k, DTYPE_Q6_K)
+#undef TYPE
 
 void product_fill_avx2(struct kernel_table *t) {
     t->bf16 = (struct kernel_product){product_bf16, pack_x_bf16, ORDER_STEP * sizeof(float)};
@@ -218,4 +244,10 @@ void product_fill_avx2(struct kernel_table *t) {
     t->vector[DTYPE_Q8_0] = vector_q8_0;
     t->vector[DTYPE_Q4_0] = vector_q4_0;
     t->vector[DTYPE_Q4_1] = vector_q4_1;
+    t->unpack[DTYPE_Q4_K] = unpack_q4_k;
+    t->unpack[DTYPE_Q5_K] = unpack_q5_k;
+    t->unpack[DTYPE_Q6_K] = unpack_q6_k;
+    t->vector[DTYPE_Q4_K] = vector_q4_k;
+    t->vector[DTYPE_Q5_K] = vector_q5_k;
+    t->vector[DTYPE_Q6_K] = vector_q6_k;
 }

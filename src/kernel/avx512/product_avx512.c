@@ -79,8 +79,9 @@ typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stri
     }
 #define BLOCKS(kind)                                                                                            \
     BLOCK(kind, 1, 1)                                                                                           \
-    BLOCK(kind, 2, 1) BLOCK(kind, 3, 1) BLOCK(kind, 4, 1) BLOCK(kind, 5, 1) BLOCK(kind, 6, 1) BLOCK(kind, 1, 2) \
-        BLOCK(kind, 2, 2) BLOCK(kind, 3, 2) BLOCK(kind, 4, 2) BLOCK(kind, 5, 2)                                 \
+    BLOCK(kind, 2, 1)                                                                                           \
+    BLOCK(kind, 3, 1) BLOCK(kind, 4, 1) BLOCK(kind, 5, 1) BLOCK(kind, 6, 1) BLOCK(kind, 1, 2) BLOCK(kind, 2, 2) \
+        BLOCK(kind, 3, 2) BLOCK(kind, 4, 2) BLOCK(kind, 5, 2)                                                   \
             BLOCK(kind, 6, 2) static block_fn *const kind##_table[2][ROWS_AT_ONCE] = {                          \
                 {kind##_1_1, kind##_2_1, kind##_3_1, kind##_4_1, kind##_5_1, kind##_6_1},                       \
                 {kind##_1_2, kind##_2_2, kind##_3_2, kind##_4_2, kind##_5_2, kind##_6_2}};
@@ -136,38 +137,76 @@ static void pack_x_bf16(uint8_t *x, const float *values, int n) {
     }
 }
 
-/* The numbers of sixteen outputs at one k, rounded to bf16, as floats. */
+/* A step of each type, ready to give the numbers of sixteen outputs at one k. */
 struct step_codes {
-    __m512 d, m;
-    __m512i words[4];
+    __m512 d[2], m; /* d[1]: of k >= 16 in Q6_K */
+    __m512i words[4], high[2];
     const uint8_t *bytes;
 };
 
-__attribute__((always_inline)) static inline struct step_codes load_codes(const enum dtype d, const uint8_t *w) {
-    const struct panel_step p = panel_step_at(d, w);
-    struct step_codes c = {.d = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p.d)), .bytes = p.codes};
-    if (d == DTYPE_Q4_1) c.m = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p.m));
+static inline __m512 load_halves(const uint16_t *f16) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)f16));
+}
+static inline __m512 load_unsigned(const uint8_t *bytes) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)bytes)));
+}
+static inline __m512 load_signed(const uint8_t *bytes) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)bytes)));
+}
+
+__attribute__((always_inline)) static inline struct step_codes load_codes(const enum dtype d, const uint8_t *w, int s) {
+    const struct panel_step p = panel_step_at(d, w, s);
+    struct step_codes c = {.d = {load_halves(p.d)}, .bytes = p.codes};
+    if (d == DTYPE_Q4_1) c.m = load_halves(p.m);
+    if (d == DTYPE_Q4_K || d == DTYPE_Q5_K) {
+        c.d[0] = _mm512_mul_ps(c.d[0], load_unsigned(p.scale));
+        c.m = _mm512_mul_ps(load_halves(p.m), load_unsigned(p.minimum));
+    }
+    if (d == DTYPE_Q6_K) {
+        c.d[1] = _mm512_mul_ps(c.d[0], load_signed(p.scale + KERNEL_PANEL));
+        c.d[0] = _mm512_mul_ps(c.d[0], load_signed(p.scale));
+    }
     if (d != DTYPE_Q8_0)
         for (int v = 0; v < 4; v++) c.words[v] = _mm512_loadu_si512(p.codes + 64 * v);
+    for (int v = 0; v < (d == DTYPE_Q5_K ? 1 : d == DTYPE_Q6_K ? 2 : 0); v++)
+        c.high[v] = _mm512_loadu_si512(p.high + 64 * v);
     return c;
 }
 
+/* table[low four bits of words >> shift]. */
+__attribute__((always_inline)) static inline __m512 look_up(__m512i words, int shift, __m512 table) {
+    return _mm512_permutexvar_ps(_mm512_srli_epi32(words, (unsigned)shift), table);
+}
+
+/* The codes of one k, less their bias. */
+__attribute__((always_inline)) static inline __m512 code_values(const enum dtype d, const struct step_codes *c, int k) {
+    const __m512 plain = _mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const int v = k / 8, i = k % 8;
+    if (d == DTYPE_Q8_0) return load_signed(c->bytes + k * KERNEL_PANEL);
+    if (d == DTYPE_Q4_0) return look_up(c->words[v], 4 * i, _mm512_sub_ps(plain, _mm512_set1_ps(8)));
+    const __m512 low = look_up(c->words[v], 4 * i, plain);
+    /* The tables of the high bits repeat: only the lowest one or two of the four index bits are theirs. */
+    if (d == DTYPE_Q5_K)
+        return _mm512_add_ps(
+            low, look_up(c->high[0], 8 * v + i, _mm512_set_ps(16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0)));
+    if (d == DTYPE_Q6_K)
+        return _mm512_add_ps(
+            low, look_up(c->high[v / 2], 16 * (v % 2) + 2 * i,
+                         _mm512_set_ps(16, 0, -16, -32, 16, 0, -16, -32, 16, 0, -16, -32, 16, 0, -16, -32)));
+    return low;
+}
+
 __attribute__((always_inline)) static inline __m512i weights_at(const enum dtype d, const struct step_codes *c, int k) {
-    if (d == DTYPE_Q8_0) {
-        const __m128i bytes = _mm_loadu_si128((const __m128i *)(c->bytes + k * KERNEL_PANEL));
-        return round_bits(_mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)), c->d));
-    }
-    const __m512 bias = _mm512_set1_ps(d == DTYPE_Q4_0 ? 8.0f : 0.0f);
-    const __m512 table = _mm512_sub_ps(_mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), bias);
-    const __m512 codes = _mm512_permutexvar_ps(_mm512_srli_epi32(c->words[k / 8], (unsigned)(4 * (k % 8))), table);
-    return round_bits(d == DTYPE_Q4_0 ? _mm512_mul_ps(codes, c->d) : _mm512_fmadd_ps(codes, c->d, c->m));
+    const __m512 codes = code_values(d, c, k), scale = c->d[d == DTYPE_Q6_K ? k / 16 : 0];
+    if (d == DTYPE_Q4_1) return round_bits(_mm512_fmadd_ps(codes, scale, c->m));
+    if (d == DTYPE_Q4_K || d == DTYPE_Q5_K) return round_bits(_mm512_fmsub_ps(codes, scale, c->m));
+    return round_bits(_mm512_mul_ps(codes, scale));
 }
 
 __attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w,
                                                          int n_steps) {
-    const size_t step_bytes = kernel_panel_step_bytes(d);
     for (int s = 0; s < n_steps; s++) {
-        const struct step_codes c = load_codes(d, w + (size_t)s * step_bytes);
+        const struct step_codes c = load_codes(d, w, s);
 #pragma GCC unroll 16
         for (int r = 0; r < TILE_ROWS; r++) {
             const __m512i even = _mm512_srli_epi32(weights_at(d, &c, 2 * r), 16), odd = weights_at(d, &c, 2 * r + 1);
@@ -179,13 +218,12 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
 __attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x,
                                                          const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
                                                          bool add) {
-    const size_t step_bytes = kernel_panel_step_bytes(d);
     for (int p = 0; p < n_panels; p++) {
         const uint8_t *panel = w + (size_t)p * w_stride;
         __m512 accumulator = add ? _mm512_loadu_ps(c + p * KERNEL_PANEL) : _mm512_setzero_ps();
         for (int s = 0; s < n_steps; s++) {
-            const struct step_codes codes = load_codes(d, panel + (size_t)s * step_bytes);
-            _mm_prefetch((const char *)(panel + (size_t)s * step_bytes + 2048), _MM_HINT_T0);
+            const struct step_codes codes = load_codes(d, panel, s);
+            _mm_prefetch((const char *)(codes.bytes + 2048), _MM_HINT_T0);
             const float *values = (const float *)x + s * ORDER_STEP;
             __m512 e = _mm512_setzero_ps(), o = _mm512_setzero_ps();
 #pragma GCC unroll 16
@@ -201,21 +239,26 @@ __attribute__((always_inline)) static inline void vector(const enum dtype d, flo
     }
 }
 
-static void unpack_q8_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q8_0, tiles, w, n_steps); }
-static void unpack_q4_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_0, tiles, w, n_steps); }
-static void unpack_q4_1(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_1, tiles, w, n_steps); }
+/* The entry points of each quantised type. */
+#define TYPE(name, d)                                                                                          \
+    static void unpack_##name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(d, tiles, w, n_steps); } \
+    static void vector_##name(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,     \
+                              int n_steps, bool add) {                                                         \
+        vector(d, c, x, w, w_stride, n_panels, n_steps, add);                                                  \
+    }
+TYPE(q8_0, DTYPE_Q8_0)
+TYPE(q4_0, DTYPE_Q4_0)
+TYPE(q4_1, DTYPE_Q4_1)
+TYPE(q4_k, DTYPE_Q4_K)
+TYPE(q5_k, DTYPE_Q5_K)
+TYPE(q6_k, DTYPE_Q6_K)
+#undef TYPE
 
-void product_avx512_vector_q8_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,
-                                int n_steps, bool add) {
-    vector(DTYPE_Q8_0, c, x, w, w_stride, n_panels, n_steps, add);
-}
-void product_avx512_vector_q4_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,
-                                int n_steps, bool add) {
-    vector(DTYPE_Q4_0, c, x, w, w_stride, n_panels, n_steps, add);
-}
-void product_avx512_vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,
-                                int n_steps, bool add) {
-    vector(DTYPE_Q4_1, c, x, w, w_stride, n_panels, n_steps, add);
+kernel_vector_fn *product_avx512_vector(enum dtype d) {
+    static kernel_vector_fn *const vectors[DTYPE_COUNT] = {
+        [DTYPE_Q8_0] = vector_q8_0, [DTYPE_Q4_0] = vector_q4_0, [DTYPE_Q4_1] = vector_q4_1,
+        [DTYPE_Q4_K] = vector_q4_k, [DTYPE_Q5_K] = vector_q5_k, [DTYPE_Q6_K] = vector_q6_k};
+    return vectors[d];
 }
 
 void product_fill_avx512(struct kernel_table *t) {
@@ -224,7 +267,8 @@ void product_fill_avx512(struct kernel_table *t) {
     t->unpack[DTYPE_Q8_0] = unpack_q8_0;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1;
-    t->vector[DTYPE_Q8_0] = product_avx512_vector_q8_0;
-    t->vector[DTYPE_Q4_0] = product_avx512_vector_q4_0;
-    t->vector[DTYPE_Q4_1] = product_avx512_vector_q4_1;
+    t->unpack[DTYPE_Q4_K] = unpack_q4_k;
+    t->unpack[DTYPE_Q5_K] = unpack_q5_k;
+    t->unpack[DTYPE_Q6_K] = unpack_q6_k;
+    for (int d = DTYPE_Q8_0; d < DTYPE_COUNT; d++) t->vector[d] = product_avx512_vector((enum dtype)d);
 }

@@ -4,6 +4,7 @@
 
 #include "kernel/kernel.h"
 
-kernel_vector_fn product_avx512_vector_q8_0, product_avx512_vector_q4_0, product_avx512_vector_q4_1;
+/* The kernel of a quantised type. */
+kernel_vector_fn *product_avx512_vector(enum dtype d);
 
 #endif

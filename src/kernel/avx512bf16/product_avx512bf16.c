@@ -66,7 +66,8 @@ typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stri
     }
 BLOCK(1, 1)
 BLOCK(2, 1)
-BLOCK(3, 1) BLOCK(4, 1) BLOCK(5, 1) BLOCK(6, 1) BLOCK(1, 2) BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2) BLOCK(6, 2)
+BLOCK(3, 1)
+BLOCK(4, 1) BLOCK(5, 1) BLOCK(6, 1) BLOCK(1, 2) BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2) BLOCK(6, 2)
 #undef BLOCK
 
     static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
@@ -109,61 +110,101 @@ struct scales {
     __m512 low, high;
 };
 
-static inline struct scales load_scales(const uint16_t *f16) {
-    const __m512 all = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)f16));
-    const __m512i twice = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
-    return (struct scales){_mm512_permutexvar_ps(twice, all),
-                           _mm512_permutexvar_ps(_mm512_add_epi32(twice, _mm512_set1_epi32(8)), all)};
+static inline struct scales twice(__m512 all) {
+    const __m512i places = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+    return (struct scales){_mm512_permutexvar_ps(places, all),
+                           _mm512_permutexvar_ps(_mm512_add_epi32(places, _mm512_set1_epi32(8)), all)};
 }
 
-/* Row r of the tile of a step, from the codes of each type. */
+static inline struct scales load_scales(const uint16_t *f16) {
+    return twice(_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)f16)));
+}
+
+/* A step of each type, ready to give the rows of its tile. */
 struct step_codes {
-    struct scales d, m;
-    __m512i words[4];
+    struct scales d[2], m; /* d[1]: of k >= 16 in Q6_K */
+    __m512i words[4], high[2];
     const uint8_t *bytes;
 };
 
-__attribute__((always_inline)) static inline struct step_codes load_codes(const enum dtype d, const uint8_t *w) {
-    const struct panel_step p = panel_step_at(d, w);
-    struct step_codes c = {.d = load_scales(p.d), .bytes = p.codes};
+__attribute__((always_inline)) static inline struct scales times_bytes(struct scales s, const uint8_t *bytes,
+                                                                       bool is_signed) {
+    const __m128i raw = _mm_loadu_si128((const __m128i *)bytes);
+    const struct scales f =
+        twice(_mm512_cvtepi32_ps(is_signed ? _mm512_cvtepi8_epi32(raw) : _mm512_cvtepu8_epi32(raw)));
+    return (struct scales){_mm512_mul_ps(s.low, f.low), _mm512_mul_ps(s.high, f.high)};
+}
+
+__attribute__((always_inline)) static inline struct step_codes load_codes(const enum dtype d, const uint8_t *w, int s) {
+    const struct panel_step p = panel_step_at(d, w, s);
+    struct step_codes c = {.d = {load_scales(p.d)}, .bytes = p.codes};
     if (d == DTYPE_Q4_1) c.m = load_scales(p.m);
+    if (d == DTYPE_Q4_K || d == DTYPE_Q5_K) {
+        c.d[0] = times_bytes(c.d[0], p.scale, false);
+        c.m = times_bytes(load_scales(p.m), p.minimum, false);
+    }
+    if (d == DTYPE_Q6_K) {
+        c.d[1] = times_bytes(c.d[0], p.scale + KERNEL_PANEL, true);
+        c.d[0] = times_bytes(c.d[0], p.scale, true);
+    }
     if (d != DTYPE_Q8_0)
         for (int v = 0; v < 4; v++) c.words[v] = _mm512_loadu_si512(p.codes + 64 * v);
+    for (int v = 0; v < (d == DTYPE_Q5_K ? 1 : d == DTYPE_Q6_K ? 2 : 0); v++)
+        c.high[v] = _mm512_loadu_si512(p.high + 64 * v);
     return c;
 }
 
-__attribute__((always_inline)) static inline __m512 nibble_values(__m512i words, int r, int bias) {
-    const __m512 table =
-        _mm512_sub_ps(_mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_ps((float)bias));
-    return _mm512_permutexvar_ps(_mm512_srli_epi32(words, (unsigned)(4 * r)), table);
+/* table[low four bits of words >> shift]. */
+__attribute__((always_inline)) static inline __m512 look_up(__m512i words, int shift, __m512 table) {
+    return _mm512_permutexvar_ps(_mm512_srli_epi32(words, (unsigned)shift), table);
 }
 
 static inline __m512 byte_values(const uint8_t *bytes) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)bytes)));
 }
 
+/* The codes, less their bias, of tile row `half` * 8 + r: outputs 0-7 (v = 2 * half) or 8-15 (v = 2 * half + 1). */
+__attribute__((always_inline)) static inline __m512 code_values(const enum dtype d, const struct step_codes *c, int v,
+                                                                int r) {
+    const __m512 plain = _mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    if (d == DTYPE_Q4_0) return look_up(c->words[v], 4 * r, _mm512_sub_ps(plain, _mm512_set1_ps(8)));
+    const __m512 low = look_up(c->words[v], 4 * r, plain);
+    /* The tables of the high bits repeat: only the lowest one or two of the four index bits are theirs. */
+    if (d == DTYPE_Q5_K)
+        return _mm512_add_ps(
+            low, look_up(c->high[0], 8 * v + r, _mm512_set_ps(16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0)));
+    if (d == DTYPE_Q6_K)
+        return _mm512_add_ps(
+            low, look_up(c->high[v / 2], 16 * (v % 2) + 2 * r,
+                         _mm512_set_ps(16, 0, -16, -32, 16, 0, -16, -32, 16, 0, -16, -32, 16, 0, -16, -32)));
+    return low;
+}
+
 __attribute__((always_inline)) static inline __m512bh tile_row(const enum dtype d, const struct step_codes *c, int half,
                                                                int r) {
+    const struct scales scale = c->d[d == DTYPE_Q6_K ? r / 4 : 0];
     __m512 low, high;
     if (d == DTYPE_Q8_0) {
         const uint8_t *bytes = c->bytes + (half * ROW_PAIRS + r) * 32;
-        low = _mm512_mul_ps(byte_values(bytes), c->d.low);
-        high = _mm512_mul_ps(byte_values(bytes + 16), c->d.high);
-    } else if (d == DTYPE_Q4_0) {
-        low = _mm512_mul_ps(nibble_values(c->words[2 * half], r, 8), c->d.low);
-        high = _mm512_mul_ps(nibble_values(c->words[2 * half + 1], r, 8), c->d.high);
+        low = byte_values(bytes);
+        high = byte_values(bytes + 16);
     } else {
-        low = _mm512_fmadd_ps(nibble_values(c->words[2 * half], r, 0), c->d.low, c->m.low);
-        high = _mm512_fmadd_ps(nibble_values(c->words[2 * half + 1], r, 0), c->d.high, c->m.high);
+        low = code_values(d, c, 2 * half, r);
+        high = code_values(d, c, 2 * half + 1, r);
     }
-    return _mm512_cvtne2ps_pbh(high, low);
+    if (d == DTYPE_Q4_1)
+        return _mm512_cvtne2ps_pbh(_mm512_fmadd_ps(high, scale.high, c->m.high),
+                                   _mm512_fmadd_ps(low, scale.low, c->m.low));
+    if (d == DTYPE_Q4_K || d == DTYPE_Q5_K)
+        return _mm512_cvtne2ps_pbh(_mm512_fmsub_ps(high, scale.high, c->m.high),
+                                   _mm512_fmsub_ps(low, scale.low, c->m.low));
+    return _mm512_cvtne2ps_pbh(_mm512_mul_ps(high, scale.high), _mm512_mul_ps(low, scale.low));
 }
 
 __attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w,
                                                          int n_steps) {
-    const size_t step_bytes = kernel_panel_step_bytes(d);
     for (int s = 0; s < n_steps; s++) {
-        const struct step_codes c = load_codes(d, w + (size_t)s * step_bytes);
+        const struct step_codes c = load_codes(d, w, s);
         for (int half = 0; half < 2; half++)
 #pragma GCC unroll 8
             for (int r = 0; r < ROW_PAIRS; r++)
@@ -174,13 +215,12 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
 __attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x,
                                                          const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
                                                          bool add) {
-    const size_t step_bytes = kernel_panel_step_bytes(d);
     for (int p = 0; p < n_panels; p++) {
         const uint8_t *panel = w + (size_t)p * w_stride;
         __m512 accumulator = add ? _mm512_loadu_ps(c + p * KERNEL_PANEL) : _mm512_setzero_ps();
         for (int s = 0; s < n_steps; s++) {
-            const struct step_codes codes = load_codes(d, panel + (size_t)s * step_bytes);
-            _mm_prefetch((const char *)(panel + (size_t)s * step_bytes + 2048), _MM_HINT_T0);
+            const struct step_codes codes = load_codes(d, panel, s);
+            _mm_prefetch((const char *)(codes.bytes + 2048), _MM_HINT_T0);
             __m512 chain[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
 #pragma GCC unroll 8
             for (int r = 0; r < ROW_PAIRS; r++)
@@ -194,22 +234,20 @@ __attribute__((always_inline)) static inline void vector(const enum dtype d, flo
     }
 }
 
-static void unpack_q8_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q8_0, tiles, w, n_steps); }
-static void unpack_q4_0(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_0, tiles, w, n_steps); }
-static void unpack_q4_1(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(DTYPE_Q4_1, tiles, w, n_steps); }
-
-static void vector_q8_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
-                        bool add) {
-    vector(DTYPE_Q8_0, c, x, w, w_stride, n_panels, n_steps, add);
-}
-static void vector_q4_0(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
-                        bool add) {
-    vector(DTYPE_Q4_0, c, x, w, w_stride, n_panels, n_steps, add);
-}
-static void vector_q4_1(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
-                        bool add) {
-    vector(DTYPE_Q4_1, c, x, w, w_stride, n_panels, n_steps, add);
-}
+/* The entry points of each quantised type. */
+#define TYPE(name, d)                                                                                          \
+    static void unpack_##name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(d, tiles, w, n_steps); } \
+    static void vector_##name(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,     \
+                              int n_steps, bool add) {                                                         \
+        vector(d, c, x, w, w_stride, n_panels, n_steps, add);                                                  \
+    }
+TYPE(q8_0, DTYPE_Q8_0)
+TYPE(q4_0, DTYPE_Q4_0)
+TYPE(q4_1, DTYPE_Q4_1)
+TYPE(q4_k, DTYPE_Q4_K)
+TYPE(q5_k, DTYPE_Q5_K)
+TYPE(q6_k, DTYPE_Q6_K)
+#undef TYPE
 
 /* The word of k = j, j + 4, .. j + 28 for each j: low halves of bytes j, j + 4, j + 8, j + 12, then their high halves.
  */
@@ -222,6 +260,12 @@ static void pack_nibbles(uint8_t *codes, int output, const uint8_t *q) {
         for (int r = 0; r < ROW_PAIRS; r++) word |= (quads[r % 4] >> (8 * j + r / 4 * 4) & 15u) << 4 * r;
         ((uint32_t *)codes)[(vector_of[j] + output / 8) * 16 + output % 8 * 2 + high_of[j]] = word;
     }
+}
+
+static struct kernel_code_place code_place(int output, int k) {
+    const int j = k % 4;
+    return (struct kernel_code_place){(uint8_t)(j % 2 * 2 + output / 8), (uint8_t)(output % 8 * 2 + (j < 2)),
+                                      (uint8_t)(k / 4)};
 }
 
 static void pack_bytes(uint8_t *codes, int output, const uint8_t *q) {
@@ -239,6 +283,13 @@ void product_fill_avx512bf16(struct kernel_table *t) {
     t->vector[DTYPE_Q8_0] = vector_q8_0;
     t->vector[DTYPE_Q4_0] = vector_q4_0;
     t->vector[DTYPE_Q4_1] = vector_q4_1;
+    t->unpack[DTYPE_Q4_K] = unpack_q4_k;
+    t->unpack[DTYPE_Q5_K] = unpack_q5_k;
+    t->unpack[DTYPE_Q6_K] = unpack_q6_k;
+    t->vector[DTYPE_Q4_K] = vector_q4_k;
+    t->vector[DTYPE_Q5_K] = vector_q5_k;
+    t->vector[DTYPE_Q6_K] = vector_q6_k;
+    t->code_place = code_place;
     t->pack_nibbles = pack_nibbles;
     t->pack_bytes = pack_bytes;
     for (int n = 0; n < KERNEL_PANEL; n++)

@@ -57,19 +57,30 @@ void panel_pack_x_f32(uint8_t *x, const float *values, int n) {
     memset(x + (size_t)n * sizeof(float), 0, (size_t)(padded - n) * sizeof(float));
 }
 
+/* The code of (output, k), with its high bits. */
+static int code_at(enum dtype d, const struct panel_step *p, int output, int k) {
+    const int v = k / 8, i = k % 8;
+    const int low = (int)(((const uint32_t *)p->codes)[v * KERNEL_PANEL + output] >> 4 * i & 15);
+    const uint32_t *high = (const uint32_t *)p->high;
+    if (d == DTYPE_Q5_K) return low | (int)(high[output] >> (8 * v + i) & 1) << 4;
+    if (d == DTYPE_Q6_K) return low | (int)(high[v / 2 * KERNEL_PANEL + output] >> (16 * (v % 2) + 2 * i) & 3) << 4;
+    return low;
+}
+
 /* The value of a code: what dtype_row_to_f32() computes for it. */
 static float code_value(enum dtype d, const struct panel_step *p, int output, int k) {
     const float scale = dtype_f32_from_f16(p->d[output]);
-    if (d == DTYPE_Q8_0) return (float)(int8_t)p->codes[k * 16 + output] * scale;
-    const uint32_t word = ((const uint32_t *)p->codes)[k / 8 * 16 + output];
-    const int code = (int)(word >> 4 * (k % 8) & 15);
+    if (d == DTYPE_Q8_0) return (float)(int8_t)p->codes[k * KERNEL_PANEL + output] * scale;
+    const int code = code_at(d, p, output, k);
     if (d == DTYPE_Q4_0) return (float)(code - 8) * scale;
-    return (float)code * scale + dtype_f32_from_f16(p->m[output]);
+    if (d == DTYPE_Q4_1) return (float)code * scale + dtype_f32_from_f16(p->m[output]);
+    if (d == DTYPE_Q6_K) return scale * (float)(int8_t)p->scale[k / 16 * KERNEL_PANEL + output] * (float)(code - 32);
+    return scale * (float)p->scale[output] * (float)code - dtype_f32_from_f16(p->m[output]) * (float)p->minimum[output];
 }
 
 static void unpack_ref(uint8_t *tiles, const uint8_t *w, int n_steps, enum dtype d) {
     for (int s = 0; s < n_steps; s++) {
-        const struct panel_step p = panel_step_at(d, w + (size_t)s * kernel_panel_step_bytes(d));
+        const struct panel_step p = panel_step_at(d, w, s);
         uint16_t *tile = (uint16_t *)tiles + s * 512;
         for (int n = 0; n < KERNEL_PANEL; n++)
             for (int k = 0; k < ORDER_STEP; k++)
@@ -77,15 +88,15 @@ static void unpack_ref(uint8_t *tiles, const uint8_t *w, int n_steps, enum dtype
     }
 }
 
-static void unpack_q8_0_ref(uint8_t *tiles, const uint8_t *w, int n_steps) {
-    unpack_ref(tiles, w, n_steps, DTYPE_Q8_0);
-}
-static void unpack_q4_0_ref(uint8_t *tiles, const uint8_t *w, int n_steps) {
-    unpack_ref(tiles, w, n_steps, DTYPE_Q4_0);
-}
-static void unpack_q4_1_ref(uint8_t *tiles, const uint8_t *w, int n_steps) {
-    unpack_ref(tiles, w, n_steps, DTYPE_Q4_1);
-}
+#define UNPACK(name, d) \
+    static void name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack_ref(tiles, w, n_steps, d); }
+UNPACK(unpack_q8_0_ref, DTYPE_Q8_0)
+UNPACK(unpack_q4_0_ref, DTYPE_Q4_0)
+UNPACK(unpack_q4_1_ref, DTYPE_Q4_1)
+UNPACK(unpack_q4_k_ref, DTYPE_Q4_K)
+UNPACK(unpack_q5_k_ref, DTYPE_Q5_K)
+UNPACK(unpack_q6_k_ref, DTYPE_Q6_K)
+#undef UNPACK
 
 /* The low halves of eight bytes, side by side: byte i becomes bits 4i .. 4i + 3. */
 static uint32_t gather_nibbles(uint64_t bytes) {
@@ -106,12 +117,20 @@ static void pack_bytes_ref(uint8_t *codes, int output, const uint8_t *q) {
     for (int k = 0; k < ORDER_STEP; k++) codes[k * KERNEL_PANEL + output] = q[k];
 }
 
+static struct kernel_code_place code_place_ref(int output, int k) {
+    return (struct kernel_code_place){(uint8_t)(k / 8), (uint8_t)output, (uint8_t)(k % 8)};
+}
+
 void product_fill_ref(struct kernel_table *t) {
     t->bf16 = (struct kernel_product){product_bf16_ref, pack_x_bf16_ref, ORDER_STEP * sizeof(float)};
     t->f32 = (struct kernel_product){product_f32_ref, panel_pack_x_f32, ORDER_STEP * sizeof(float)};
     t->unpack[DTYPE_Q8_0] = unpack_q8_0_ref;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0_ref;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1_ref;
+    t->unpack[DTYPE_Q4_K] = unpack_q4_k_ref;
+    t->unpack[DTYPE_Q5_K] = unpack_q5_k_ref;
+    t->unpack[DTYPE_Q6_K] = unpack_q6_k_ref;
+    t->code_place = code_place_ref;
     t->pack_nibbles = pack_nibbles_ref;
     t->pack_bytes = pack_bytes_ref;
     for (int n = 0; n < KERNEL_PANEL; n++)
