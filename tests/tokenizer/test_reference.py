@@ -146,6 +146,25 @@ class Reference(unittest.TestCase):
         for name in ["pairs.json", "ascii.json"]:
             self.compare(self.path(name), "json", self.path(name), self.small)
 
+    def test_long_pieces(self):
+        """Pieces far beyond the 16 KiB that are merged at once: where chunks meet nothing may show."""
+        corpus = self.path("long.jsonl")
+        r = make_corpus.Random(SEED)
+        alphabets = ["a", "ab", "abc", "the", "etaoinshrdlu", "aA", "=-", " \n", "\n", "\u4e2d\u6587\u5b57", "\u02b0A", "x1",
+                     "\U0001f469\u200d", "e\u0301", "\u0430\u0431\u0432", "<>", "\u2581a", "ha ", "0123456789", " "]
+        with open(corpus, "w", encoding="ascii") as out:
+            for alphabet in alphabets:
+                out.write(json.dumps({"text": "".join(r.pick(alphabet) for _ in range(60000))}) + "\n")
+                out.write(json.dumps({"text": alphabet * (50001 // len(alphabet)) + "y"}) + "\n")
+        spm, model = self.llama_cpp("llama-spm.gguf"), self.path("long.model")
+        with open(model, "wb") as out:
+            out.write(vocabularies.sentencepiece_model(vocabularies.Gguf(spm)))
+        vocabularies.byte_level_json(self.path("long.json"), vocabularies.Gguf(self.smollm2()), vocabularies.BYTE_LEVEL)
+        self.compare(self.llama3(), "llama3", self.llama3(), corpus)
+        self.compare(self.llama4(), "llama4", self.llama4(), corpus)
+        self.compare(model, "sentencepiece", model, corpus)
+        self.compare(self.path("long.json"), "json", self.path("long.json"), corpus)
+
     def test_other_patterns(self):
         """Patterns without a splitter by hand run in Oniguruma; what becomes of matches is the file's to say."""
         gguf = vocabularies.Gguf(self.smollm2())
