@@ -141,23 +141,6 @@ out:
 
 /* ---- from JSON ---- */
 
-/* A list of parts: each a string or an object; their text parts must be strings. */
-static cria_status check_parts(json_reader *r, size_t i_message, struct cria_error *err) {
-    cria_status status;
-    bool more;
-    TRY(json_begin_array(r, err));
-    for (;;) {
-        TRY(json_next_element(r, &more, err));
-        if (!more) break;
-        const enum json_kind kind = json_peek(r);
-        if (kind != JSON_OBJECT && kind != JSON_STRING)
-            return json_fail(r, err, "message %zu: content: expected parts that are objects or strings", i_message);
-        TRY(json_skip(r, err));
-    }
-out:
-    return status;
-}
-
 static cria_status read_content(json_reader *r, struct message *m, size_t i_message, struct cria_error *err) {
     struct json_text t;
     cria_status status;
@@ -168,13 +151,14 @@ static cria_status read_content(json_reader *r, struct message *m, size_t i_mess
             m->content = alloc_text(t.bytes, t.n);
             m->n_content = t.n;
             return m->content ? CRIA_OK : ERROR_NOMEM(err, t.n, "a message");
-        case JSON_ARRAY:
-            return check_parts(r, i_message, err);
+        case JSON_ARRAY:  /* parts */
+        case JSON_OBJECT: /* a tool's result */
         case JSON_NULL:
-            return json_read_null(r, err);
+            return json_skip(r, err);
         default:
             TRY(json_skip(r, err));
-            return json_fail(r, err, "message %zu: content: expected a string, a list of parts or null", i_message);
+            return json_fail(r, err, "message %zu: content: expected a string, a list of parts, an object or null",
+                             i_message);
     }
 out:
     return status;

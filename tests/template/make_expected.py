@@ -2,8 +2,8 @@
 """Writes the expected results of the template tests with the real jinja2 and transformers.
 
     python3 -m venv V && V/bin/pip install jinja2==3.1.6 transformers==5.23.0
-    python3 tests/template/fetch.py build/cache/templates
-    V/bin/python tests/template/make_expected.py build/cache/templates
+    python3 tests/template/unpack.py build/fetched/templates
+    V/bin/python tests/template/make_expected.py build/fetched/templates
 
 fills in tests/template/cases.json and writes tests/template/real.json.xz. README.md says where the templates come
 from.

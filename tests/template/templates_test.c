@@ -1,7 +1,7 @@
 /* templates_test.c: real chat templates against jinja2 as transformers uses it (see README.md).
  *
  * Catches what small cases miss: the language as authors of models write it, whole prompts to the byte. The templates
- * are fetched (tests/template/fetch.py); where they cannot be, the test fails. */
+ * are fetched (tests/template/unpack.py); where they cannot be, the test fails. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -16,7 +16,7 @@
 #include "base/file.h"
 #include "kit/rendering.h"
 
-#define FOLDER CRIA_SOURCE_DIR "/build/cache/templates"
+#define FOLDER CRIA_SOURCE_DIR "/build/fetched/templates"
 #define MAX_FILE_BYTES ((size_t)16 << 20)
 #define MAX_DIALOGUES 64
 
@@ -129,7 +129,7 @@ static void test_real_templates(void **state) {
     char *text;
     size_t n;
     bool more;
-    if (system("python3 -B " CRIA_SOURCE_DIR "/tests/template/fetch.py " FOLDER) != 0)
+    if (system("python3 -B " CRIA_SOURCE_DIR "/tests/template/unpack.py " FOLDER) != 0)
         fail_msg("the templates cannot be fetched");
     if (file_read(FOLDER "/real.json", MAX_FILE_BYTES, &text, &n, &err) != CRIA_OK) fail_msg("%s", err.text);
     json_reader_init(&r, text, n);
