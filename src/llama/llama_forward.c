@@ -5,17 +5,15 @@
 #include "base/realmath.h"
 #include "llama/llama_private.h"
 
-/* cos and sin of position * f_i; the angle is rounded to f32 as the reference's is. */
-static void fill_rotation(llama_session *s) {
-    const struct arch_config *c = &s->model->config;
-    const int64_t half = c->head_size / 2;
-    float f[ARCH_MAX_HEAD_SIZE / 2];
-    arch_rope_frequencies(c, f);
-    for (int64_t position = 0; position < s->options.max_context; position++)
+/* cos and sin of position * f_i for the positions below `end` that are not there yet; the angle is rounded to f32 as the
+ * reference's is. Long contexts make a large table: it grows as positions are used. */
+static void fill_rotation(llama_session *s, int64_t end) {
+    const int64_t half = s->model->config.head_size / 2;
+    for (; s->n_rotations < end; s->n_rotations++)
         for (int64_t i = 0; i < half; i++) {
-            const double angle = (double)((float)position * f[i]);
-            s->cosines[position * half + i] = (float)realmath_cos(angle);
-            s->sines[position * half + i] = (float)realmath_sin(angle);
+            const double angle = (double)((float)s->n_rotations * s->frequencies[i]);
+            s->cosines[s->n_rotations * half + i] = (float)realmath_cos(angle);
+            s->sines[s->n_rotations * half + i] = (float)realmath_sin(angle);
         }
 }
 
@@ -82,7 +80,7 @@ cria_status llama_session_create(llama_session **ret, const llama_model *m, cons
     TRY(pages_get(&s->cache, (size_t)s->n_pages * s->page_bytes, "the KV cache", err));
     bind_books(s, &books);
     bind_cache(s, &books);
-    fill_rotation(s);
+    arch_rope_frequencies(&m->config, s->frequencies);
     *ret = s;
     s = NULL;
 out:
@@ -142,6 +140,7 @@ static cria_status reserve_all(llama_session *s, const struct llama_run *runs, i
         }
         s->runs[i] = (struct device_run){row, runs[i].n_tokens, q->n_tokens, q->pages};
         q->n_tokens += runs[i].n_tokens;
+        fill_rotation(s, q->n_tokens);
         row += runs[i].n_tokens;
     }
     return CRIA_OK;

@@ -53,6 +53,8 @@ struct llama_session {
     struct nn_packed normed, attn_out, hidden, final_normed;
     struct device_rows q;
     uint8_t *scratch, *attention_scratch;
+    int64_t n_rotations; /* positions whose cosines and sines are there */
+    float frequencies[ARCH_MAX_HEAD_SIZE / 2];
 };
 
 /* llama_plan.c: the sizes and bookings of a session of a model of this shape (matrices as described in the model). */
