@@ -7,6 +7,8 @@ from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 from gguf.quants import dequantize, quantize
 from transformers import LlamaConfig, LlamaForCausalLM
 
+import k_blocks
+
 NAMES = {
     "token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head",
     "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
@@ -37,7 +39,7 @@ def to_halves(rows, heads):
 
 
 def to_pairs(rows, heads):
-    return rows.view(heads, 2, rows.shape[0] // heads // 2, rows.shape[1]).transpose(1, 2).reshape(rows.shape)
+    return rows.reshape(heads, 2, rows.shape[0] // heads // 2, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
 
 
 def rotated_heads(name, heads, kv_heads):
@@ -72,14 +74,16 @@ def read_model(path, rope=None):
     return model
 
 
-def round_to(values, type_name):
-    """The values that a tensor of this type stands for."""
+def pack(values, type_name):
+    """The rows of a matrix as they are stored, and the fp32 values that they stand for."""
+    rows = values.numpy().astype(np.float32)
     t = GGMLQuantizationType[type_name]
-    return torch.from_numpy(np.array(dequantize(quantize(values.numpy().astype(np.float32), t), t), dtype=np.float32))
+    packed = k_blocks.pack(rows, type_name) if type_name.endswith("_K") else quantize(rows, t)
+    return packed, torch.from_numpy(np.array(dequantize(packed, t), dtype=np.float32))
 
 
-def write_model(model, path, type_of, divisors=None):
-    """type_of(hf name) is the type of each matrix; norm gains are F32. Weights are already values of their types."""
+def write_model(model, path, type_of, packed, divisors=None):
+    """type_of(hf name) is the type of each matrix, packed[hf name] its rows as pack() gave them; norm gains are F32."""
     c = model.config
     w = GGUFWriter(path, "llama")
     w.add_vocab_size(c.vocab_size)
@@ -99,10 +103,12 @@ def write_model(model, path, type_of, divisors=None):
     for name, p in model.state_dict().items():
         if name == "lm_head.weight" and c.tie_word_embeddings:
             continue
+        if p.ndim == 1:
+            w.add_tensor(gguf_name(name), p.numpy())
+            continue
         n = rotated_heads(name, c.num_attention_heads, c.num_key_value_heads)
-        values = (to_pairs(p, n) if n else p).contiguous().numpy().astype(np.float32)
-        t = GGMLQuantizationType[type_of(name)] if p.ndim == 2 else GGMLQuantizationType.F32
-        w.add_tensor(gguf_name(name), quantize(values, t), raw_dtype=t)
+        rows = to_pairs(packed[name], n) if n else packed[name]
+        w.add_tensor(gguf_name(name), rows, raw_dtype=GGMLQuantizationType[type_of(name)])
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()

@@ -228,6 +228,7 @@ static void check_overall(void **state) {
     X("q4_0-tied.gguf")        \
     X("q4_1.gguf")             \
     X("q8_0-llama3.gguf")      \
+    X("k-mixed-tied.gguf")     \
     X("f16-bf16-f32.gguf")
 
 int main(void) {

@@ -5,7 +5,7 @@
     python3 make_fixtures.py NAME...    some of them
 
 models/NAME/         a Hugging Face directory: config.json, *.safetensors (seeded random weights)
-models/NAME.gguf     the same as one file, quantised
+models/NAME.gguf     the same as one file, in the block formats of GGUF
 expected/NAME.json   prompt, checked positions, arg max of every prompt position, 200 greedy tokens
 expected/NAME.f32    three blocks of little-endian f32, [positions][V] each: logits with the weights as they are stored
                      (what compute f32 must give); logits with the matrices rounded to bf16 (the centre for compute
@@ -76,6 +76,8 @@ MODELS = {
     "q4_0-tied.gguf": shape(64, 4, 2, 16, 96, 131, 2, 90, "Q4_0", 20, tied=True, embedding="Q8_0"),
     "q4_1.gguf": shape(64, 4, 1, 16, 96, 131, 2, 90, "Q4_1", 21, embedding="F16", head="Q8_0", eps=0.01),
     "q8_0-llama3.gguf": shape(64, 4, 4, 16, 96, 131, 2, 150, "Q8_0", 22, embedding="Q4_0", rope=LLAMA3),
+    "k-mixed-tied.gguf": shape(256, 4, 2, 64, 256, 131, 1, 90, "Q4_K", 24, tied=True, embedding="Q6_K", v_proj="Q6_K",
+                               down_proj="Q6_K", o_proj="Q5_K"),
     "f16-bf16-f32.gguf": shape(60, 6, 3, 10, 93, 131, 2, 90, "F16", 23, embedding="F32", head="BF16"),
 }
 
@@ -88,6 +90,7 @@ def make_model(m, seed):
         rms_norm_eps=m["eps"], tie_word_embeddings=m["tied"], rope_parameters=dict(m["rope"]), bos_token_id=1,
         eos_token_id=2, attn_implementation="eager")
     model = LlamaForCausalLM(config).eval()
+    model.packed = {}
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -98,21 +101,26 @@ def make_model(m, seed):
                 values *= 0.25 if m["tied"] else 0.6
             else:
                 values *= (1.0 if "lm_head" in name else 1.5) / p.shape[1] ** 0.5
-            p.copy_(round_stored(values, m, name))
+            p.copy_(store(model, values, m, name))
     return model
 
 
 def gguf_type(m, name):
     if "embed_tokens" in name:
         return m["embedding"]
-    return m.get("head", m["dtype"]) if "lm_head" in name else m["dtype"]
+    if "lm_head" in name:
+        return m.get("head", m["dtype"])
+    return m.get(name.split(".")[-2], m["dtype"])
 
 
-def round_stored(values, m, name):
-    """The nearest values that the model's files can hold, as fp32."""
+def store(model, values, m, name):
+    """The nearest values that the model's files can hold, as fp32; for GGUF model.packed keeps the stored rows."""
     if "embedding" not in m:
         return values.to(getattr(torch, m["dtype"])).to(torch.float32)
-    return gguf_reference.round_to(values, gguf_type(m, name)) if values.ndim == 2 else values.to(torch.float32)
+    if values.ndim == 1:
+        return values.to(torch.float32)
+    model.packed[name], values = gguf_reference.pack(values, gguf_type(m, name))
+    return values
 
 
 def weights_of(model, bf16_matrices):
@@ -218,7 +226,7 @@ def save_gguf(model, m, path):
     if m["rope"] == LLAMA3:
         plain = 1.0 / m["rope"]["rope_theta"] ** (torch.arange(0, m["S"], 2, dtype=torch.float64) / m["S"])
         divisors = plain / model.model.rotary_emb.inv_freq.to(torch.float64)
-    gguf_reference.write_model(model, path, lambda name: gguf_type(m, name), divisors)
+    gguf_reference.write_model(model, path, lambda name: gguf_type(m, name), model.packed, divisors)
     again = gguf_reference.read_model(path, m["rope"]).state_dict()
     if not all(torch.equal(p, again[name]) for name, p in model.state_dict().items()):
         raise SystemExit(f"{path}: what was written is not what is read")
