@@ -106,6 +106,12 @@ cria_status cmd_read_ids(const char *text, int64_t max, struct token_list *list,
     return CRIA_OK;
 }
 
+cria_status cmd_check_target(const char *path, struct cria_error *err) {
+    if (access(path, F_OK) != 0 || file_exists(path)) return CRIA_OK;
+    return ERROR_SET(err, CRIA_IO,
+                     "%s: expected a regular file or a new name; this is something else and is not replaced", path);
+}
+
 void cmd_bytes_text(uint64_t n_bytes, char out[32]) {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     double value = (double)n_bytes;

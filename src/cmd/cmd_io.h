@@ -32,6 +32,10 @@ struct token_list;
 CRIA_MUST_CHECK cria_status cmd_read_ids(const char *text, int64_t max, struct token_list *list,
                                          struct cria_error *err);
 
+/* OK where a result may be written at path: nothing is there yet, or a regular file. A device or a folder is not
+ * replaced. */
+CRIA_MUST_CHECK cria_status cmd_check_target(const char *path, struct cria_error *err);
+
 /* "1.5 GiB", into out. */
 void cmd_bytes_text(uint64_t n_bytes, char out[32]);
 

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "cmd/cmd_io.h"
 #include "format/format.h"
 
 /* A file without a name in the target's folder: the same file system has to hold the result anyway. */
@@ -37,7 +38,9 @@ static cria_status open_unnamed(const char *path, FILE **ret, struct cria_error 
 
 cria_status cmd_rows_open(struct cmd_rows *r, const char *path, struct cria_error *err) {
     *r = (struct cmd_rows){.path = path};
-    return path ? open_unnamed(path, &r->file, err) : CRIA_OK;
+    if (!path) return CRIA_OK;
+    const cria_status status = cmd_check_target(path, err);
+    return status == CRIA_OK ? open_unnamed(path, &r->file, err) : status;
 }
 
 cria_status cmd_rows_add(struct cmd_rows *r, const float *row, int32_t n_vocab, struct cria_error *err) {

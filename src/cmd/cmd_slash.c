@@ -150,6 +150,7 @@ static cria_status slash_save(struct slash *s, struct cria_error *err) {
     struct buffer json = buffer_make(MAX_CHAT_BYTES);
     cria_status status;
     if (!*s->argument) TRY(ERROR_SET(err, CRIA_USAGE, "/save FILE: the file is missing"));
+    TRY(cmd_check_target(s->argument, err));
     TRY(dialogue_to_json(s->t->d, &json, err));
     buffer_append_char(&json, '\n');
     TRY(buffer_status(&json, "the dialogue", err));

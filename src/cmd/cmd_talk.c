@@ -11,6 +11,8 @@
 
 enum {
     SUMMARY_TOKENS = 400, /* the longest summary */
+    SUMMARY_SHARE = 6,    /* and at most this part of the context: it stands beside the next piece */
+    MIN_PIECE_BYTES = 32,
     MAX_SUMMARY_BYTES = 1 << 16,
     MAX_CHAT_BYTES = 1 << 28,
 };
@@ -80,6 +82,7 @@ static cria_status answer_dialogue(struct cmd_talk *t, const dialogue *d, int64_
     struct engine_request request = cmd_request_make(&t->settings, t->m, &prompt, t->context);
     request.max_tokens = max_tokens && max_tokens < room ? max_tokens : room;
     request.sampling.seed = t->seed;
+    if (!shown) request.sampling.temperature = 0; /* a summary should hold to what was said */
     request.on_event = shown ? show_text : NULL;
     request.arg = shown;
     TRY(run_request(t->m->eng, &request, ret, err));
@@ -185,26 +188,41 @@ cria_status cmd_talk_load(struct cmd_talk *t, const char *path, struct cria_erro
 }
 
 static const char summary_request[] =
-    "Summarise our conversation up to here in a few sentences, so that we can go on from the summary alone. Keep every "
-    "name, "
-    "number, decision and open question.";
+    "Summarise this conversation in a few sentences. Keep every name, number, decision and open question.";
 
-/* A dialogue that asks for the summary of messages begin .. end - 1, after what was summarised before. */
-static cria_status summary_dialogue(const struct cmd_talk *t, const struct buffer *before, size_t begin, size_t end,
-                                    dialogue **ret, struct cria_error *err) {
+/* The messages behind the system message as one text. UNSUPPORTED where one has more than text. */
+static cria_status write_transcript(const dialogue *d, struct buffer *out, struct cria_error *err) {
+    for (size_t i = has_system(d); i < dialogue_messages(d); i++) {
+        size_t n = 0;
+        const char *text = dialogue_content(d, i, &n);
+        if (!is_plain(d, i))
+            return ERROR_SET(err, CRIA_UNSUPPORTED, "message %zu (%s) has more than text and cannot be summarised",
+                             i + 1, dialogue_role(d, i));
+        buffer_append_format(out, "%s: ", dialogue_role(d, i));
+        buffer_append(out, text, n);
+        buffer_append_text(out, "\n\n");
+    }
+    return buffer_status(out, "the dialogue", err);
+}
+
+/* A dialogue of one message: the request, the summary of what came before, and a piece of the transcript. */
+static cria_status summary_dialogue(const struct buffer *before, const char *piece, size_t n, dialogue **ret,
+                                    struct cria_error *err) {
+    struct buffer text = buffer_make(MAX_CHAT_BYTES);
     dialogue *d = NULL;
     cria_status status;
+    buffer_append_text(&text, summary_request);
+    if (before->n_bytes) buffer_append_format(&text, "\n\nIts beginning, summarised: %s", buffer_text(before));
+    buffer_append_text(&text, "\n\nThe conversation:\n\n");
+    buffer_append(&text, piece, n);
+    TRY(buffer_status(&text, "the dialogue", err));
     TRY(dialogue_create(&d, err));
-    if (before->n_bytes) {
-        TRY(dialogue_add(d, "user", "What did we talk about so far?", 30, err));
-        TRY(dialogue_add(d, "assistant", buffer_text(before), before->n_bytes, err));
-    }
-    TRY(copy_messages(d, t->d, begin, end, err));
-    TRY(dialogue_add(d, "user", summary_request, sizeof summary_request - 1, err));
+    TRY(dialogue_add(d, "user", buffer_text(&text), text.n_bytes, err));
     *ret = d;
     d = NULL;
 out:
     dialogue_destroy(&d);
+    buffer_free(&text);
     return status;
 }
 
@@ -216,55 +234,63 @@ static cria_status count_tokens(const struct cmd_talk *t, const dialogue *d, int
     return status;
 }
 
-/* The longest run of messages from begin on, ending with an answer, whose summary fits the context; its dialogue. */
-static cria_status largest_piece(const struct cmd_talk *t, const struct buffer *before, size_t begin, int64_t room,
-                                 size_t *ret_end, dialogue **ret, struct cria_error *err) {
-    for (size_t end = dialogue_messages(t->d); end > begin; end--) {
+/* The dialogue for as much of the text as fits `room` tokens, cut between characters; *n is how much it was. */
+static cria_status largest_piece(const struct cmd_talk *t, const struct buffer *before, const char *text, size_t *n,
+                                 int64_t room, dialogue **ret, struct cria_error *err) {
+    size_t n_piece = *n;
+    while (n_piece >= MIN_PIECE_BYTES || n_piece == *n) {
         dialogue *d = NULL;
-        int64_t n = 0;
-        if (strcmp(dialogue_role(t->d, end - 1), "assistant") != 0) continue;
-        cria_status status = summary_dialogue(t, before, begin, end, &d, err);
-        if (status == CRIA_OK) status = count_tokens(t, d, &n, err);
-        if (status == CRIA_OK && n <= room) {
+        int64_t n_tokens = 0;
+        cria_status status = summary_dialogue(before, text, n_piece, &d, err);
+        if (status == CRIA_OK) status = count_tokens(t, d, &n_tokens, err);
+        if (status == CRIA_OK && n_tokens <= room) {
             *ret = d;
-            *ret_end = end;
+            *n = n_piece;
             return CRIA_OK;
         }
         dialogue_destroy(&d);
         if (status != CRIA_OK) return status;
+        n_piece = n_piece / 4 * 3;
+        while (n_piece && ((unsigned char)text[n_piece] & 0xc0) == 0x80) n_piece--;
     }
-    return ERROR_SET(err, CRIA_LIMIT,
-                     "message %zu is too long to be summarised in a context of %lld tokens; /new begins anew",
-                     begin + 1, (long long)t->context);
+    return ERROR_SET(err, CRIA_LIMIT, "a context of %lld tokens is too short to summarise anything; /new begins anew",
+                     (long long)t->context);
+}
+
+/* One round: the summary so far and the next piece of the transcript become the new summary. */
+static cria_status summarise_piece(struct cmd_talk *t, struct buffer *summary, const char *text, size_t *n,
+                                   struct cria_error *err) {
+    const int64_t share = t->context / SUMMARY_SHARE, most = share < SUMMARY_TOKENS ? share : SUMMARY_TOKENS;
+    struct engine_result result = {0};
+    dialogue *d = NULL;
+    cria_status status;
+    TRY(largest_piece(t, summary, text, n, t->context - most, &d, err));
+    TRY(answer_dialogue(t, d, most, NULL, &result, err));
+    if (result.finish == FINISH_CANCELLED) TRY(ERROR_SET(err, CRIA_CANCELLED, "stopped; the dialogue is as it was"));
+    if (!result.n_text) TRY(ERROR_SET(err, CRIA_RANGE, "the model gave an empty summary; the dialogue is as it was"));
+    buffer_cut(summary, 0);
+    buffer_append(summary, result.text, result.n_text);
+    TRY(buffer_status(summary, "the summary", err));
+out:
+    engine_result_free(&result);
+    dialogue_destroy(&d);
+    return status;
 }
 
 cria_status cmd_talk_summarise(struct cmd_talk *t, struct buffer *summary, struct cria_error *err) {
-    const int64_t most = t->context / 3 < SUMMARY_TOKENS ? t->context / 3 : SUMMARY_TOKENS;
-    struct engine_result result = {0};
-    dialogue *d = NULL;
-    cria_status status = CRIA_OK;
-    size_t begin = has_system(t->d);
+    struct buffer transcript = buffer_make(MAX_CHAT_BYTES);
+    cria_status status;
     *summary = buffer_make(MAX_SUMMARY_BYTES);
     cmd_line_interrupted = 0;
-    while (begin < dialogue_messages(t->d)) {
-        size_t end = begin;
-        TRY(largest_piece(t, summary, begin, t->context - most, &end, &d, err));
-        TRY(answer_dialogue(t, d, most, NULL, &result, err));
-        if (result.finish == FINISH_CANCELLED)
-            TRY(ERROR_SET(err, CRIA_CANCELLED, "stopped; the dialogue is as it was"));
-        buffer_cut(summary, 0);
-        buffer_append(summary, result.text, result.n_text);
-        TRY(buffer_status(summary, "the summary", err));
-        if (!summary->n_bytes)
-            TRY(ERROR_SET(err, CRIA_RANGE, "the model gave an empty summary; the dialogue is as it was"));
-        engine_result_free(&result);
-        dialogue_destroy(&d);
-        begin = end;
+    TRY(write_transcript(t->d, &transcript, err));
+    for (size_t at = 0; at < transcript.n_bytes;) {
+        size_t n = transcript.n_bytes - at;
+        TRY(summarise_piece(t, summary, transcript.data + at, &n, err));
+        at += n;
     }
 out:
     cmd_line_interrupted = 0;
-    engine_result_free(&result);
-    dialogue_destroy(&d);
+    buffer_free(&transcript);
     if (status != CRIA_OK) buffer_free(summary);
     return status;
 }

@@ -73,6 +73,16 @@ class Piped(unittest.TestCase):
         self.assertEqual([m["role"] for m in messages], ["system", "user", "assistant"])
         self.assertIn(messages[2]["content"].strip()[:5], result.stdout)
 
+    def test_compact_of_a_dialogue_that_fills_the_context(self):
+        """A dialogue with no room for one more word is summarised in pieces, so that the chat can go on."""
+        path = os.path.join(FOLDER, "compact-full.json")
+        start = ["chat", "-m", tiny_model(), "--seed", "5", "--logit-bias", "2=-100", "--context", "400"]
+        filled = run(*start, stdin=f"hello\n/save {path}\n")
+        self.assertIn("the context of 400 tokens is full", filled.stdout)
+        result = run(*start, "--load", path, stdin=f"/compact\n/save {path}\nhello\n")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual([m["role"] for m in messages_of(path)], ["user", "assistant"])
+
     def test_commands(self):
         path = os.path.join(FOLDER, "commands.json")
         saved = write(

@@ -89,6 +89,17 @@ class One(unittest.TestCase):
         self.assertEqual(hashlib.sha256(data).hexdigest(), result["digest"])
         self.assertEqual([n for n in os.listdir(FOLDER) if n.startswith(".cria")], [])
 
+    def test_results_replace_nothing_but_files(self):
+        """Catches: a device, a pipe or a folder lost to --logits."""
+        fifo = os.path.join(FOLDER, "fifo")
+        os.mkfifo(fifo)
+        for target in (fifo, FOLDER):
+            result = generate("-p", "hello", "-n", "1", "--json", "--logits", target)
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            self.assertIn("not replaced", result.stderr)
+        for target in (fifo, FOLDER, "/dev/null"):
+            self.assertEqual(generate("--jsonl", "-", "-o", target, stdin="{}").returncode, 1)
+
     def test_sampling(self):
         base = ["-p", "hello", "-n", "12", "--ignore-eos", "--json"]
         greedy = result_of(generate(*base))["tokens"]
