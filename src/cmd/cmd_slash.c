@@ -67,20 +67,20 @@ static cria_status slash_system(struct slash *s, struct cria_error *err) {
     return status == CRIA_OK ? cmd_write("\n", 1, err) : status;
 }
 
-static cria_status slash_regen(struct slash *s, struct cria_error *err) {
-    const int64_t last = cmd_talk_last_user(s->t);
-    if (last < 0) return ERROR_SET(err, CRIA_USAGE, "there is no message to answer");
+/* Cuts the dialogue to n messages and answers it: with a new message of the user where there is a text. On failure the
+ * old dialogue comes back. */
+static cria_status answer_anew(struct cmd_talk *t, size_t n, const char *text, struct cria_error *err) {
     struct buffer saved = buffer_make(MAX_CHAT_BYTES);
     dialogue *old = NULL;
     cria_status status;
-    TRY(dialogue_to_json(s->t->d, &saved, err));
+    TRY(dialogue_to_json(t->d, &saved, err));
     TRY(buffer_status(&saved, "the dialogue", err));
     TRY(dialogue_from_json(&old, buffer_text(&saved), saved.n_bytes, err));
-    dialogue_cut(s->t->d, (size_t)last + 1);
-    status = cmd_talk_answer(s->t, err);
-    if (status != CRIA_OK) { /* the old answer comes back */
-        dialogue_destroy(&s->t->d);
-        s->t->d = old;
+    dialogue_cut(t->d, n);
+    status = text ? cmd_talk_say(t, text, strlen(text), err) : cmd_talk_answer(t, err);
+    if (status != CRIA_OK) {
+        dialogue_destroy(&t->d);
+        t->d = old;
         old = NULL;
     }
 out:
@@ -89,16 +89,20 @@ out:
     return status;
 }
 
+static cria_status slash_regen(struct slash *s, struct cria_error *err) {
+    const int64_t last = cmd_talk_last_user(s->t);
+    if (last < 0) return ERROR_SET(err, CRIA_USAGE, "there is no message to answer");
+    return answer_anew(s->t, (size_t)last + 1, NULL, err);
+}
+
 static cria_status slash_edit(struct slash *s, struct cria_error *err) {
     const int64_t last = cmd_talk_last_user(s->t);
     if (last < 0) return ERROR_SET(err, CRIA_USAGE, "there is no message to change");
-    if (*s->argument) {
-        dialogue_cut(s->t->d, (size_t)last);
-        return cmd_talk_say(s->t, s->argument, strlen(s->argument), err);
-    }
+    if (*s->argument) return answer_anew(s->t, (size_t)last, s->argument, err);
     size_t n = 0;
     const char *text = dialogue_content(s->t->d, (size_t)last, &n);
-    if (memchr(text, '\n', n) || !cmd_line_is_terminal())
+    if (!cmd_line_is_terminal()) return ERROR_SET(err, CRIA_USAGE, "/edit TEXT: the text is missing");
+    if (memchr(text, '\n', n))
         return ERROR_SET(err, CRIA_USAGE, "the message has several lines: write it anew, /edit \"\"\" begins a block");
     char *line = alloc_array(n + sizeof "/edit ", 1);
     if (!line) return ERROR_NOMEM(err, n, "a message");

@@ -185,6 +185,21 @@ class AtATerminal(unittest.TestCase):
             self.assertEqual(t.end(), 0)
         self.assertEqual(messages_of(path)[0]["content"], "hello you")
 
+    def test_a_failed_command_changes_nothing(self):
+        path = os.path.join(FOLDER, "unchanged.json")
+        with Terminal(*BASE, "--context", "80") as t:
+            t.expect(self.PROMPT)
+            t.type("hello\n")
+            t.expect(self.PROMPT)
+            for command in ("/edit " + "x" * 100, "/load /nonexistent", "/save", "x" * 100, "/system"):
+                t.type(command + "\n")
+                t.expect(r"(cria: |\(none of yours)" + self.AFTER)
+            t.type(f"/save {path}\n")
+            t.expect(r"\(2 messages written" + self.AFTER)
+            t.type("\x04")
+            self.assertEqual(t.end(), 0)
+        self.assertEqual(messages_of(path)[0]["content"], "hello")
+
     def test_answers_cannot_steer_the_terminal(self):
         """The model says ESC (id of byte 27 in the tiny vocabulary) again and again."""
         escape = json.loads(run("tokenize", "-m", tiny_model(), "-p", "\x1b", "--json").stdout)["ids"][0]
