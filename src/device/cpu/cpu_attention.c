@@ -91,6 +91,8 @@ struct attention_work {
     uint8_t *workspaces;
     size_t workspace_bytes;
     float scale;
+    int64_t n_spans; /* of the only row, where there is just one */
+    uint8_t *kept;
 };
 
 /* A tile: tokens token_0 .. of a run, for one KV head. */
@@ -171,9 +173,10 @@ static const struct partial *finish_tree(const struct attention_work *w, struct 
     return right;
 }
 
-static void attend_span(const struct attention_work *w, struct workspace *ws, const struct tile *t, int64_t span,
-                        int64_t last) {
+/* (m, l, o) of one span for the rows that see it, into ws->now; returns the first of them. */
+static int attend_span(const struct attention_work *w, const struct workspace *ws, const struct tile *t, int64_t span) {
     const int n_rows = t->n_tokens * w->s.n_rep, first = first_row_seeing(w, t, span * ORDER_SPAN);
+    const int64_t last = t->position_0 + t->n_tokens - 1;
     for (int r = first; r < n_rows; r++) {
         ws->rows[r] = (struct kernel_attention_row){.m = -INFINITY};
         memset(ws->now.o + (size_t)r * (size_t)w->s.o_stride, 0, (size_t)w->s.o_stride * sizeof(float));
@@ -184,23 +187,69 @@ static void attend_span(const struct attention_work *w, struct workspace *ws, co
     for (int r = first; r < n_rows; r++) {
         ws->now.m[r] = ws->rows[r].m;
         ws->now.l[r] = w->d->table.lanes(ws->rows[r].l);
-        push_span(w, ws, span, r);
+    }
+    return first;
+}
+
+/* Writes the finished rows of a tile. */
+static void finish_tile(const struct attention_work *w, struct workspace *ws, const struct tile *t) {
+    const int64_t size = w->a->kv->head_size;
+    for (int r = 0; r < t->n_tokens * w->s.n_rep; r++) {
+        const int64_t position = t->position_0 + r / w->s.n_rep, head = t->kv_head * w->s.n_rep + r % w->s.n_rep;
+        const struct partial *p = finish_tree(w, ws, position / ORDER_SPAN + 1, r);
+        const size_t row = (size_t)(t->run->row_0 + t->token_0 + r / w->s.n_rep);
+        float *out = w->out + (row * (size_t)w->a->n_heads + (size_t)head) * (size_t)size;
+        w->d->table.scale(out, p->o + (size_t)r * (size_t)w->s.o_stride, 1.0f / p->l[r], (int)size);
     }
 }
 
 static void attend_tile(const struct attention_work *w, const struct tile *t, int i_thread) {
     struct workspace ws = carve(&w->s, w->workspaces + (size_t)i_thread * w->workspace_bytes);
-    const int64_t last = t->position_0 + t->n_tokens - 1, size = w->a->kv->head_size;
-    for (int64_t span = 0; span * ORDER_SPAN <= last; span++) attend_span(w, &ws, t, span, last);
-    for (int r = 0; r < t->n_tokens * w->s.n_rep; r++) {
-        const int64_t position = t->position_0 + r / w->s.n_rep, head = t->kv_head * w->s.n_rep + r % w->s.n_rep;
-        const struct partial *p = finish_tree(w, &ws, position / ORDER_SPAN + 1, r);
-        float *out =
-            w->out + ((size_t)(t->run->row_0 + t->token_0 + r / w->s.n_rep) * (size_t)w->a->n_heads + (size_t)head) *
-                         (size_t)size;
-        w->d->table.scale(out, p->o + (size_t)r * (size_t)w->s.o_stride, 1.0f / p->l[r], (int)size);
+    const int64_t last = t->position_0 + t->n_tokens - 1;
+    for (int64_t span = 0; span * ORDER_SPAN <= last; span++) {
+        const int first = attend_span(w, &ws, t, span);
+        for (int r = first; r < t->n_tokens * w->s.n_rep; r++) push_span(w, &ws, span, r);
+    }
+    finish_tile(w, &ws, t);
+}
+
+/* ---- one row alone: its spans are shared out too ---- */
+
+static struct tile only_tile(const struct attention_work *w, int64_t kv_head) {
+    const struct device_run *run = w->a->runs;
+    return (struct tile){run, kv_head, 0, 1, run->position_0};
+}
+
+/* Where the result of a span of the only row is kept between the two loops. */
+static struct partial kept_span(const struct attention_work *w, int64_t item) {
+    uint8_t *at = w->kept + (size_t)item * partial_bytes(&w->s);
+    return carve_partial(&w->s, &at);
+}
+
+static void attend_spans(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct attention_work *w = arg;
+    struct workspace ws = carve(&w->s, w->workspaces + (size_t)i_thread * w->workspace_bytes);
+    for (int64_t item = begin; item < end; item++) {
+        const struct tile t = only_tile(w, item / w->n_spans);
+        ws.now = kept_span(w, item);
+        attend_span(w, &ws, &t, item % w->n_spans);
     }
 }
+
+static void merge_spans(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct attention_work *w = arg;
+    struct workspace ws = carve(&w->s, w->workspaces + (size_t)i_thread * w->workspace_bytes);
+    for (int64_t kv_head = begin; kv_head < end; kv_head++) {
+        const struct tile t = only_tile(w, kv_head);
+        for (int64_t span = 0; span < w->n_spans; span++) {
+            ws.now = kept_span(w, kv_head * w->n_spans + span);
+            for (int r = 0; r < w->s.n_rep; r++) push_span(w, &ws, span, r);
+        }
+        finish_tile(w, &ws, &t);
+    }
+}
+
+/* ---- any rows ---- */
 
 static int64_t tiles_of_run(const struct attention_work *w, const struct device_run *run) {
     return (run->n_rows + w->s.n_tokens - 1) / w->s.n_tokens;
@@ -230,19 +279,30 @@ static void pack_rows(void *arg, int64_t begin, int64_t end, int i_thread) {
                      w->a->out.data + (size_t)row * w->a->out.stride);
 }
 
+static int64_t spans_of(int64_t n_keys) { return (n_keys + ORDER_SPAN - 1) / ORDER_SPAN; }
+
+/* The threads' workspaces, then what is kept of one row's spans. */
 size_t device_attention_bytes(const device *d, const struct device_kv *kv, int64_t n_heads, int64_t max_context) {
     const struct shape s = shape_of(d, kv, n_heads, max_context);
-    return aligned(workspace_bytes(&s)) * (size_t)d->n_threads;
+    return aligned(workspace_bytes(&s)) * (size_t)d->n_threads +
+           partial_bytes(&s) * (size_t)(kv->n_kv_heads * spans_of(max_context));
 }
 
 void cpu_attention(device *d, const struct device_attention *a) {
     struct attention_work w = {.d = d, .a = a, .s = shape_of(d, a->kv, a->n_heads, a->max_context)};
     w.workspace_bytes = aligned(workspace_bytes(&w.s));
     w.workspaces = a->scratch;
+    w.kept = a->scratch + w.workspace_bytes * (size_t)d->n_threads;
     w.out = a->rows;
     w.scale = 1.0f / sqrtf((float)a->kv->head_size);
-    int64_t n_items = 0;
-    for (int i = 0; i < a->n_runs; i++) n_items += tiles_of_run(&w, &a->runs[i]) * a->kv->n_kv_heads;
-    team_for(cpu_of(d)->t, n_items, 1, attend_items, &w);
+    w.n_spans = spans_of(a->runs->position_0 + 1);
+    if (a->n_rows == 1 && d->n_threads > 1 && w.n_spans > 1) {
+        team_for(cpu_of(d)->t, a->kv->n_kv_heads * w.n_spans, 1, attend_spans, &w);
+        team_for(cpu_of(d)->t, a->kv->n_kv_heads, 1, merge_spans, &w);
+    } else {
+        int64_t n_items = 0;
+        for (int i = 0; i < a->n_runs; i++) n_items += tiles_of_run(&w, &a->runs[i]) * a->kv->n_kv_heads;
+        team_for(cpu_of(d)->t, n_items, 1, attend_items, &w);
+    }
     team_for(cpu_of(d)->t, a->n_rows, 8, pack_rows, &w);
 }
