@@ -84,3 +84,9 @@ void kernel_pack_panel(const struct kernel_table *t, uint8_t *out, enum dtype to
     else if (kernel_panel_group(to) == 1) pack_blocks(t, out, to, rows, first);
     else pack_k_blocks(t, out, to, rows, first);
 }
+
+void panel_pack_x_f32(uint8_t *x, const float *values, int n) {
+    const int padded = (n + ORDER_STEP - 1) / ORDER_STEP * ORDER_STEP;
+    memcpy(x, values, (size_t)n * sizeof(float));
+    memset(x + (size_t)n * sizeof(float), 0, (size_t)(padded - n) * sizeof(float));
+}

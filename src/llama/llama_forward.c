@@ -5,8 +5,8 @@
 #include "base/realmath.h"
 #include "llama/llama_private.h"
 
-/* cos and sin of position * f_i for the positions below `end` that are not there yet; the angle is rounded to f32 as the
- * reference's is. Long contexts make a large table: it grows as positions are used. */
+/* cos and sin of position * f_i for the positions below `end` that are not there yet; the angle is rounded to f32 as
+ * the reference's is. Long contexts make a large table: it grows as positions are used. */
 static void fill_rotation(llama_session *s, int64_t end) {
     const int64_t half = s->model->config.head_size / 2;
     for (; s->n_rotations < end; s->n_rotations++)

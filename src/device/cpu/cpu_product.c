@@ -133,7 +133,7 @@ static void multiply(const device *d, const struct unit *u, const uint8_t *x, si
         const uint8_t *w = u->data + kernel_panel_bytes(u->held, m->shard_step[s]);
         const uint8_t *x_shard = x + (size_t)m->shard_step[s] * product->x_step_bytes;
         float *out = c + (size_t)s * shard_floats;
-        if (d->table.unpack[u->held]) d->table.vector[m->weights.dtype](out, x_shard, w, u->panel_bytes, 2, n_steps, false);
+        if (d->table.unpack[u->held]) d->table.vector[u->held](out, x_shard, w, u->panel_bytes, 2, n_steps, false);
         else product->run(out, PRODUCT_UNIT, x_shard, x_stride, w, u->panel_bytes, n_rows, 2, n_steps, false);
     }
     for (int width = 1; width < m->n_shards; width *= 2)

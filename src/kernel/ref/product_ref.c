@@ -51,12 +51,6 @@ static void pack_x_bf16_ref(uint8_t *x, const float *values, int n) {
     for (int k = 0; k < padded; k++) out[k] = k < n ? dtype_f32_from_bf16(dtype_bf16_from_f32(values[k])) : 0.0f;
 }
 
-void panel_pack_x_f32(uint8_t *x, const float *values, int n) {
-    const int padded = (n + ORDER_STEP - 1) / ORDER_STEP * ORDER_STEP;
-    memcpy(x, values, (size_t)n * sizeof(float));
-    memset(x + (size_t)n * sizeof(float), 0, (size_t)(padded - n) * sizeof(float));
-}
-
 /* The code of (output, k), with its high bits. */
 static int code_at(enum dtype d, const struct panel_step *p, int output, int k) {
     const int v = k / 8, i = k % 8;
