@@ -54,7 +54,9 @@ CRIA_MUST_CHECK cria_status tokenizer_from_tiktoken(tokenizer **ret, const char 
 /* bytes: a SentencePiece model (protobuf, type BPE). */
 CRIA_MUST_CHECK cria_status tokenizer_from_sentencepiece(tokenizer **ret, const char *bytes, size_t n,
                                                          struct cria_error *err);
-/* A file of any of the three kinds, recognised by its content: tokenizer.json, tiktoken, SentencePiece. */
+/* A whole file of any of the three kinds, recognised by its content. */
+CRIA_MUST_CHECK cria_status tokenizer_from_bytes(tokenizer **ret, const char *bytes, size_t n, struct cria_error *err);
+/* The same from a file: tokenizer.json, tiktoken, SentencePiece. */
 CRIA_MUST_CHECK cria_status tokenizer_open(tokenizer **ret, const char *path, struct cria_error *err);
 void tokenizer_destroy(tokenizer **t);
 

@@ -9,7 +9,7 @@
 
 /* JSON begins with a brace behind white space; a SentencePiece model with field 1 as a run of bytes (0x0A, a newline to
  * JSON) and a length; a tiktoken file with base64. */
-static cria_status open_bytes(tokenizer **ret, const char *bytes, size_t n, struct cria_error *err) {
+cria_status tokenizer_from_bytes(tokenizer **ret, const char *bytes, size_t n, struct cria_error *err) {
     size_t at = 0;
     while (at < n && strchr(" \t\r\n", bytes[at]) && bytes[at]) at++;
     if (at < n && bytes[at] == '{') return tokenizer_from_json(ret, bytes, n, err);
@@ -25,7 +25,7 @@ cria_status tokenizer_open(tokenizer **ret, const char *path, struct cria_error 
     size_t n;
     cria_status status = file_read(path, MAX_FILE_BYTES, &bytes, &n, err);
     if (status != CRIA_OK) return status;
-    status = open_bytes(ret, bytes, n, err);
+    status = tokenizer_from_bytes(ret, bytes, n, err);
     if (status != CRIA_OK) error_prefix(err, "%s", path);
     alloc_free(bytes);
     return status;
