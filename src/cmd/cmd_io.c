@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "conf/conf.h"
 #include "text/tokenizer.h"
 
@@ -67,6 +68,7 @@ static cria_status read_standard_input(char **ret_text, size_t *ret_n, struct cr
     struct buffer b = buffer_make(CMD_MAX_TEXT);
     char piece[1 << 16];
     cria_status status = CRIA_OK;
+    if (isatty(STDIN_FILENO)) log_notice("reading from the terminal; Ctrl-D on a line of its own ends the text");
     for (;;) {
         const ssize_t n = read(STDIN_FILENO, piece, sizeof piece);
         if (n < 0 && errno == EINTR) continue;

@@ -98,7 +98,8 @@ static const struct conf_option options[CONF_ID_COUNT] = {
                       .int_max = MAX_TOKENS,
                       .commands = IN(CHAT) | IN_SCORING | IN(INSPECT),
                       .changes_results = true,
-                      .help = "the longest prompt and answer together, in tokens; perplexity: of one window"},
+                      .help = "the longest prompt and answer together, in tokens; perplexity: of one window; chat: "
+                              "8192 at most unless given"},
     [CONF_STRIDE] = {.name = "stride",
                      .type = CONF_INT,
                      .group = CONF_GROUP_RUNNING,
