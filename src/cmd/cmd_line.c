@@ -178,6 +178,7 @@ cria_status cmd_line_read(cmd_line *l, const char *prompt, struct buffer *out, e
     buffer_free(out);
     *out = buffer_make(MAX_MESSAGE_BYTES);
     enum cmd_line_kind kind = next_line(l, prompt, out);
+    if (kind == CMD_LINE_END && ferror(stdin)) return ERROR_SET(err, CRIA_IO, "standard input: %s", strerror(errno));
     const size_t start = block_start(out);
     if (kind == CMD_LINE_TEXT && start < out->n_bytes) {
         /* The block ends where a line ends with the quotes; they are taken out at both ends. */

@@ -1,4 +1,5 @@
 /* main.c: finds the subcommand, parses its options, runs it and says how it ended. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +59,15 @@ static cria_status run(int argc, const char *const *argv, struct cria_error *err
     return is_help ? show_help(command, err) : run_command(command, argc - 2, argv + 2, err);
 }
 
+/* A file that is opened while 0, 1 or 2 is closed would get that number, and a model would be read as the prompt or a
+ * result written over. What is put there instead refuses what the stream is for, so that its use is an error. */
+static void hold_standard_streams(void) {
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv) {
+    hold_standard_streams();
     /* A reader that went away is an error of the write, with a message, and not a silent death. */
     signal(SIGPIPE, SIG_IGN);
     struct cria_error error = {0};

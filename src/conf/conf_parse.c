@@ -135,20 +135,28 @@ static cria_status add_pair(struct conf_value *v, const struct conf_option *o, c
     return status;
 }
 
-/* Splits text at commas and white space and adds each piece. */
+/* Splits text at white space and at commas, which have a piece on both sides, and adds each piece. */
 static cria_status add_pieces(struct conf_value *v, const struct conf_option *o, const char *text,
                               struct cria_error *err) {
-    static const char separators[] = ", \t\r\n";
-    char *copy = alloc_text(text, strlen(text)), *rest = NULL;
+    static const char space[] = " \t\r\n", ends[] = ", \t\r\n";
+    char *copy = alloc_text(text, strlen(text));
     if (!copy) return ERROR_NOMEM(err, strlen(text) + 1, "an option's value");
     cria_status status = CRIA_OK;
-    int n_pieces = 0;
-    for (char *word = strtok_r(copy, separators, &rest); word && status == CRIA_OK;
-         word = strtok_r(NULL, separators, &rest)) {
+    char *word = copy + strspn(copy, space);
+    bool wants_more = true;
+    while (status == CRIA_OK && (wants_more || *word)) {
+        char *end = word + strcspn(word, ends), *next = end + strspn(end, space);
+        wants_more = *next == ',';
+        if (wants_more) next += 1 + strspn(next + 1, space);
+        if (end == word) {
+            status = ERROR_SET(err, CRIA_USAGE, "expected %s, found %s", o->value,
+                               strpbrk(text, ",") ? "an empty place" : "nothing");
+            break;
+        }
+        *end = '\0';
         status = o->type == CONF_PAIR_LIST ? add_pair(v, o, word, err) : add_int(v, o, word, err);
-        n_pieces++;
+        word = next;
     }
-    if (status == CRIA_OK && !n_pieces) status = ERROR_SET(err, CRIA_USAGE, "expected %s, found nothing", o->value);
     alloc_free(copy);
     return status;
 }

@@ -124,7 +124,9 @@ cria_status hub_resolve(const char *model, char **ret_path, struct cria_error *e
         return CRIA_OK;
     }
     if (status == CRIA_NOMEM) return ERROR_NOMEM(err, HUB_MAX_MANIFEST, HUB_MANIFEST_NAME);
-    if (file_exists(model) || file_is_folder(model)) return hub_copy_text(ret_path, model, strlen(model), err);
+    /* A device, or what may not be looked at: whoever opens it says what is wrong with it. */
+    if (access(model, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
+        return hub_copy_text(ret_path, model, strlen(model), err);
     if (status == CRIA_NOTFOUND) return fail_unknown(model, err);
     if (err) *err = why;
     error_prefix(err, "the model %s is damaged, pull it again", model);

