@@ -61,10 +61,13 @@ cria_status token_table_set(struct token_table *t, uint32_t id, const char *byte
 bool token_table_index(struct token_table *t, uint32_t id) {
     struct token_place place = t->places[id];
     const char *bytes = t->pool + place.start;
-    if (token_table_find(t, bytes, place.bytes) >= 0) return false;
     uint64_t hash = token_table_hash(bytes, place.bytes);
     uint32_t i = (uint32_t)hash & t->mask;
-    while (t->slots[i]) i = (i + 1) & t->mask;
+    for (; t->slots[i]; i = (i + 1) & t->mask) {
+        if (t->slots[i] >> 32 != hash >> 32) continue;
+        struct token_place other = t->places[(uint32_t)t->slots[i] - 1];
+        if (other.bytes == place.bytes && memcmp(t->pool + other.start, bytes, place.bytes) == 0) return false;
+    }
     t->slots[i] = (hash & 0xFFFFFFFF00000000u) | (id + 1);
     if (place.bytes > t->max_bytes) t->max_bytes = place.bytes;
     return true;

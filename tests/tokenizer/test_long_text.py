@@ -1,7 +1,7 @@
 """T03 through the program, with published vocabularies: a text ten times as long takes at most twelve times as long.
 
 Catches a splitter or a merge whose time grows faster than the text, and recursion: the program runs with a stack of
-256 KiB. Texts are 1 and 10 MiB of one thing. long_text_test.c does the same in the library, against vocabularies of its own.
+256 KiB. Texts are 1 and 10 MiB of one thing. long_text_test.c does the same in the library, with its own vocabularies.
 """
 import os
 import random
