@@ -11,6 +11,7 @@
 static cria_status hash_of(struct run *r, const struct value *v, uint64_t *ret) {
     uint64_t h = 0x9E3779B97F4A7C15u;
     switch (v->kind) {
+        case VALUE_UNDEFINED:
         case VALUE_NONE:
             break;
         case VALUE_BOOL:

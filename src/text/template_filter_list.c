@@ -374,6 +374,16 @@ static cria_status find_function(struct run *r, const struct value *name, const 
     return template_fail(r, CRIA_UNSUPPORTED, "no %s named '%.*s'", what, (int)text.text->n, text.text->bytes);
 }
 
+/* Calls f on *v with the arguments of c behind the first n_used ones, and gives the result in *v. */
+static cria_status call_with_rest(struct run *r, const struct template_function *f, const struct call *c, size_t n_used,
+                                  struct value *v) {
+    struct call rest = *c;
+    rest.self = *v;
+    rest.args += n_used;
+    rest.n_args -= n_used;
+    return template_call_function(r, f, &rest, v);
+}
+
 cria_status template_filter_map(struct run *r, const struct call *c, struct value *ret) {
     struct list *items, *mapped;
     const struct value *path, *otherwise;
@@ -386,14 +396,8 @@ cria_status template_filter_map(struct run *r, const struct call *c, struct valu
     CHECK(template_list_new(r, items->n, &mapped));
     for (size_t i = 0; i < items->n; i++) {
         struct value v = items->items[i];
-        const struct call inner = {.self = v,
-                                   .args = c->args + 1,
-                                   .n_args = c->n_args - 1,
-                                   .names = c->names,
-                                   .named = c->named,
-                                   .n_named = c->n_named};
         CHECK(template_step(r, 1));
-        if (f) CHECK(template_call_function(r, f, &inner, &v));
+        if (f) CHECK(call_with_rest(r, f, c, 1, &v));
         else CHECK(follow_path_or(r, path, otherwise, &v));
         CHECK(template_list_add(r, mapped, v));
     }
@@ -414,13 +418,7 @@ static cria_status select_items(struct run *r, const struct call *c, bool wanted
         struct value v = items->items[i];
         CHECK(template_step(r, 1));
         if (by_attribute) CHECK(follow_path(r, &c->args[0], &v));
-        const struct call inner = {.self = v,
-                                   .args = c->args + n_used + 1,
-                                   .n_args = c->n_args - n_used - 1,
-                                   .names = c->names,
-                                   .named = c->named,
-                                   .n_named = c->n_named};
-        if (f) CHECK(template_call_function(r, f, &inner, &v));
+        if (f) CHECK(call_with_rest(r, f, c, n_used + 1, &v));
         if (template_truth(&v) == wanted) CHECK(template_list_add(r, kept, items->items[i]));
     }
     return template_iterator(r, kept, ret);

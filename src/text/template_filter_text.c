@@ -373,7 +373,7 @@ cria_status template_filter_abs(struct run *r, const struct call *c, struct valu
     const struct value zero = template_int(0, true);
     int order;
     CHECK(template_compare(r, &c->self, &zero, "<", &order));
-    *ret = c->self;
+    *ret = c->self.kind == VALUE_BOOL ? template_int(c->self.boolean, c->self.trusted) : c->self;
     return order < 0 || (c->self.kind == VALUE_FLOAT && signbit(c->self.number)) ? template_negate(r, &c->self, ret)
                                                                                  : CRIA_OK;
 }

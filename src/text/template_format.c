@@ -74,15 +74,20 @@ static void binary_digits(uint64_t i, char *out) {
     *out = '\0';
 }
 
+static cria_status put_big(struct run *r, struct text_block *b, const struct value *v, const struct spec *s) {
+    char *room;
+    const bool negative = v->text->bytes[0] == '-';
+    if (s->type != 'd')
+        return template_fail(r, CRIA_UNSUPPORTED, "%%%c of an integer beyond 64 bits is not supported", s->type);
+    CHECK(template_new(r, v->text->n * 2 + 3, 1, &room));
+    room[0] = s->sign;
+    memcpy(room + (s->sign && !negative), v->text->bytes, v->text->n);
+    return put_room(r, b, room, s, v->trusted);
+}
+
 static cria_status put_integer(struct run *r, struct text_block *b, const struct value *v, const struct spec *s) {
     char digits[80], room[120];
-    if (v->kind == VALUE_BIG) {
-        if (s->type != 'd' || s->comma)
-            return template_fail(r, CRIA_UNSUPPORTED, "this format of an integer beyond 64 bits is not supported");
-        struct value text;
-        CHECK(template_print_value(r, v, &text));
-        return put_padded(r, b, text, s, '>');
-    }
+    if (v->kind == VALUE_BIG) return put_big(r, b, v, s);
     const int64_t i = v->kind == VALUE_BOOL ? v->boolean : v->integer;
     const uint64_t size = i < 0 ? -(uint64_t)i : (uint64_t)i;
     const char *prefix = "";
@@ -109,6 +114,15 @@ static cria_status put_integer(struct run *r, struct text_block *b, const struct
     }
     const char sign[] = {i < 0 ? '-' : s->sign, '\0'};
     snprintf(room, sizeof room, "%s%s%s", sign, s->alternate ? prefix : "", digits);
+    return put_room(r, b, room, s, v->trusted);
+}
+
+/* A float as repr() writes it. */
+static cria_status put_shortest(struct run *r, struct text_block *b, const struct value *v, const struct spec *s) {
+    char room[80];
+    const bool signs = s->sign && !signbit(v->number) && !isnan(v->number);
+    room[0] = s->sign;
+    room[signs + template_print_float(v->number, room + signs)] = '\0';
     return put_room(r, b, room, s, v->trusted);
 }
 
@@ -358,19 +372,21 @@ static cria_status parse_spec(struct run *r, const struct text *t, struct spec *
 
 static cria_status put_braces(struct run *r, struct text_block *b, struct value v, const struct text *spec_text) {
     struct spec s;
+    if (spec_text->n == 0) return template_print(r, b, &v);
     CHECK(parse_spec(r, spec_text, &s));
     if (v.kind == VALUE_STRING) {
         if (s.type && s.type != 's')
             return template_fail(r, CRIA_FORMAT, "unknown format code '%c' for a string", s.type);
         return put_text(r, b, v, &s, '<');
     }
-    if (is_int(&v) && (!s.type || strchr("dxXob", s.type)) && !(v.kind == VALUE_BOOL && !s.type)) {
+    if (is_int(&v) && (!s.type || strchr("dxXob", s.type))) {
         if (!s.type) s.type = 'd';
         return put_integer(r, b, &v, &s);
     }
     if (template_is_number(&v) && s.type && strchr("eEfFgG%", s.type)) return put_float(r, b, &v, &s);
     if (s.type) return template_fail(r, CRIA_FORMAT, "unknown format code '%c' for %s", s.type, template_kind_name(&v));
-    if (v.kind == VALUE_FLOAT && s.precision >= 0) {
+    if (v.kind == VALUE_FLOAT && s.precision < 0) return put_shortest(r, b, &v, &s);
+    if (v.kind == VALUE_FLOAT) {
         s.type = 'g';
         return put_float(r, b, &v, &s);
     }

@@ -114,7 +114,7 @@ static cria_status element(struct run *r, const struct value *obj, int64_t i, st
 }
 
 static bool is_hashable(const struct value *v) {
-    if (v->kind != VALUE_TUPLE) return v->kind >= VALUE_NONE && v->kind <= VALUE_STRING;
+    if (v->kind != VALUE_TUPLE) return v->kind >= VALUE_UNDEFINED && v->kind <= VALUE_STRING;
     return true;
 }
 
@@ -147,6 +147,10 @@ cria_status template_item(struct run *r, const struct value *obj, const struct v
 
 static cria_status bound(struct run *r, const struct value *v, int64_t otherwise, int64_t *ret) {
     *ret = otherwise;
+    if (v->kind == VALUE_BIG) {
+        *ret = v->text->bytes[0] == '-' ? INT64_MIN : INT64_MAX;
+        return CRIA_OK;
+    }
     return v->kind == VALUE_NONE || v->kind == VALUE_ABSENT ? CRIA_OK : template_index(r, v, "a slice's bound", ret);
 }
 

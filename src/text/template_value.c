@@ -212,6 +212,7 @@ static cria_status characters(struct run *r, const struct text *t, struct list *
         struct value c;
         const int n = template_text_step(t, i, &code);
         CHECK(template_text_slice(r, t, i, (size_t)n, &c));
+        c.text->markup = false; /* as Python's iteration does */
         CHECK(template_list_add(r, l, c));
         i += (size_t)n;
     }
@@ -250,8 +251,8 @@ cria_status template_elements(struct run *r, const struct value *v, struct list 
             struct list *rest;
             CHECK(template_list_new(r, 0, &rest));
             const struct iterator *it = v->iterator;
-            *rest = (struct list){
-                .items = it->list->items + it->at, .n = it->list->n - it->at, .capacity = it->list->n - it->at};
+            const size_t n = it->list->n - it->at;
+            if (n) *rest = (struct list){.items = it->list->items + it->at, .n = n, .capacity = n};
             v->iterator->at = it->list->n;
             *ret = rest;
             return CRIA_OK;
