@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <histedit.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct cmd_line {
     EditLine *edit;           /* owned; NULL without a terminal */
     History *history;         /* owned; NULL without a terminal */
     const char *history_path; /* borrowed */
+    int n_entered;            /* lines that this chat added to the history */
     const char *prompt;       /* of the line being read; borrowed */
     mbstate_t decoder;
 };
@@ -86,6 +88,8 @@ static int read_char(EditLine *edit, wchar_t *ret) {
 static cria_status open_editor(struct cmd_line *l, struct cria_error *err) {
     HistEvent event;
     setlocale(LC_CTYPE, "");
+    /* Where no language is set, as in most containers, the editor would drop every letter beyond ASCII. */
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0) setlocale(LC_CTYPE, "C.UTF-8");
     l->edit = el_init("cria", stdin, stdout, stderr);
     l->history = history_init();
     if (!l->edit || !l->history) return ERROR_SET(err, CRIA_INTERNAL, "the line editor does not start");
@@ -117,10 +121,35 @@ cria_status cmd_line_open(cmd_line **ret, const char *history_path, struct cria_
     return CRIA_OK;
 }
 
-void cmd_line_close(cmd_line **l) {
+/* Adds the lines of this chat to the file as it is now: another chat may have written it since. The file is replaced
+ * whole; without it, or without room for it, a chat is still a chat. */
+static void save_history(struct cmd_line *l) {
     HistEvent event;
+    History *file = history_init();
+    const size_t n_path = strlen(l->history_path);
+    char *temporary = alloc_array(n_path + 32, 1);
+    if (file && temporary) {
+        history(file, &event, H_SETSIZE, HISTORY_LINES);
+        history(file, &event, H_SETUNIQUE, 1);
+        history(file, &event, H_LOAD, l->history_path);
+        const int n = l->n_entered < HISTORY_LINES ? l->n_entered : HISTORY_LINES;
+        int found = history(l->history, &event, H_FIRST);
+        for (int i = 1; i < n && found == 0; i++) found = history(l->history, &event, H_NEXT);
+        for (int i = 0; i < n && found == 0; i++) {
+            HistEvent added;
+            history(file, &added, H_ENTER, event.str);
+            found = history(l->history, &event, H_PREV);
+        }
+        snprintf(temporary, n_path + 32, "%s.%ld", l->history_path, (long)getpid());
+        if (history(file, &event, H_SAVE, temporary) < 0 || rename(temporary, l->history_path) != 0) unlink(temporary);
+    }
+    if (file) history_end(file);
+    alloc_free(temporary);
+}
+
+void cmd_line_close(cmd_line **l) {
     if (!*l) return;
-    if ((*l)->history && (*l)->history_path) history((*l)->history, &event, H_SAVE, (*l)->history_path);
+    if ((*l)->n_entered && (*l)->history_path) save_history(*l);
     if ((*l)->history) history_end((*l)->history);
     if ((*l)->edit) el_end((*l)->edit);
     alloc_free(*l);
@@ -140,7 +169,7 @@ static enum cmd_line_kind edit_line(struct cmd_line *l, struct buffer *out) {
     }
     if (!line || n <= 0) return CMD_LINE_END;
     if (line[n - 1] == '\n') n--;
-    if (n) history(l->history, &event, H_ENTER, line);
+    if (n && history(l->history, &event, H_ENTER, line) == 1) l->n_entered++; /* not the line before again */
     buffer_append(out, line, (size_t)n);
     return CMD_LINE_TEXT;
 }

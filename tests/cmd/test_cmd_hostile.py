@@ -1,10 +1,13 @@
-"""What a clumsy caller does to the program: closed streams, things that are no files, lists with holes."""
+"""What a clumsy caller does to the program: closed streams, terminals without a language, things that are no files,
+lists with holes."""
 
+import json
 import os
 import subprocess
 import unittest
 
-from program import CRIA, ENVIRONMENT, run, tiny_model
+from program import CRIA, ENVIRONMENT, FOLDER, run, tiny_model
+from terminal import Terminal
 
 
 def run_closed(fd, *arguments):
@@ -43,6 +46,48 @@ class ClosedStreams(unittest.TestCase):
     def test_errors(self):
         self.assertEqual(run_closed(2, "generate", "-m", tiny_model(), "-p", "a", "-n", 2).returncode, 0)
         self.assertEqual(run_closed(2, "generate", "-m", "nothing", "-p", "a").returncode, 1)
+
+
+class Terminals(unittest.TestCase):
+    """Catches: letters that vanish where no language is set, and a chat that forgets what another one said."""
+
+    START = r"Ctrl-D ends\.[^\n]*\n> "
+
+    def test_no_language(self):
+        path = os.path.join(FOLDER, "no-language.json")
+        plain = {k: v for k, v in ENVIRONMENT.items() if k != "LANG" and not k.startswith("LC_")}
+        for more in ({}, {"LC_ALL": "C"}):
+            with Terminal("chat", "-m", tiny_model(), "-n", "2", environment=plain | more) as t:
+                t.expect(self.START)
+                t.type("né 日本\n")
+                t.expect(r"\n> ")
+                t.type(f"/save {path}\n")
+                t.expect(r"messages written to")
+                t.expect(r"\n> ")
+                t.type("\x04")
+                self.assertEqual(t.end(), 0)
+            with open(path, encoding="utf-8") as f:
+                self.assertEqual(json.load(f)["messages"][0]["content"], "né 日本")
+
+    def test_two_chats(self):
+        data = {"XDG_DATA_HOME": os.path.join(FOLDER, "two-chats")}
+        history = os.path.join(data["XDG_DATA_HOME"], "cria", "chat_history")
+        start = ["chat", "-m", tiny_model(), "-n", "2"]
+        with Terminal(*start, environment=ENVIRONMENT | data) as one, Terminal(
+            *start, environment=ENVIRONMENT | data
+        ) as other:
+            for t, text in ((one, "from the one"), (other, "from the other")):
+                t.expect(self.START)
+                t.type(text + "\n")
+                t.expect(r"\n> ")
+            for t in (one, other):
+                t.type("\x04")
+                self.assertEqual(t.end(), 0)
+        with open(history, encoding="utf-8") as f:
+            lines = f.read()
+        self.assertIn(r"from\040the\040one", lines)
+        self.assertIn(r"from\040the\040other", lines)
+        self.assertEqual(os.listdir(os.path.dirname(history)), ["chat_history"])
 
 
 class NoModels(unittest.TestCase):
