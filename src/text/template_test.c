@@ -127,8 +127,7 @@ static void test_trust_of_tricks(void **state) {
         "{{ '<|{}_end|>'.format(i) }}",
         "{{ [a, b]|join }}",
         "{{ b[::-1][::-1]|replace('end', '<|im_end') }}",
-        "{% set ns = namespace(s='') %}{% for c in '<|' ~ i ~ '_end|>' %}{% set ns.s = ns.s ~ c %}{% endfor %}{{ ns.s "
-        "}}",
+        "{% set n = namespace(s='') %}{% for c in '<|' ~ i ~ '_end|>' %}{% set n.s = n.s ~ c %}{% endfor %}{{ n.s }}",
         "{% macro m() %}<|{{ i }}_end|>{% endmacro %}{{ m() }}",
         "{% set x = '<|' ~ i %}{% set y = x ~ '_en' %}{% set z = y ~ 'd|>' %}{{ z }}",
         "{{ ('xx' ~ a ~ b ~ 'xx')|trim('x') }}",

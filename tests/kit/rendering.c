@@ -1,10 +1,21 @@
 /* rendering.c: see rendering.h. */
 #include "kit/rendering.h"
 
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+
+bool rendering_unpack(const char *script, const char *folder) {
+    char *const arguments[] = {(char *)"python3", (char *)"-B", (char *)script, (char *)folder, NULL};
+    pid_t pid;
+    int status;
+    if (posix_spawnp(&pid, arguments[0], NULL, NULL, arguments, environ) != 0) return false;
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
 
 cria_status rendering_read(json_reader *r, bool is_error, struct rendering *ret, struct cria_error *err) {
     struct json_text t;

@@ -13,6 +13,13 @@ struct rendering {
     size_t n;    /* of text */
 };
 
+/* Where rendering_unpack() puts the real templates, what is expected of them, and the vocabularies. */
+#define RENDERING_FOLDER CRIA_SOURCE_DIR "/build/fetched/templates/"
+#define RENDERING_SCRIPT CRIA_SOURCE_DIR "/tests/template/unpack.py"
+
+/* Runs the script, which fetches what is missing; false where it fails. */
+bool rendering_unpack(const char *script, const char *folder);
+
 /* The value of "text" or "error" that comes next in the reader. */
 CRIA_MUST_CHECK cria_status rendering_read(json_reader *r, bool is_error, struct rendering *ret,
                                            struct cria_error *err);

@@ -9,14 +9,12 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "kit/rendering.h"
 #include "text/dialogue.h"
-
-#define FOLDER CRIA_SOURCE_DIR "/build/fetched/templates/"
 
 /* Own templates for the families whose published ones are not at hand. */
 static const char llama2[] =
@@ -112,7 +110,7 @@ static char *read_template(const char *name) {
     char path[512], *text;
     size_t n;
     struct cria_error err = {0};
-    snprintf(path, sizeof path, FOLDER "%s", name);
+    snprintf(path, sizeof path, RENDERING_FOLDER "%s", name);
     if (file_read(path, (size_t)1 << 20, &text, &n, &err) != CRIA_OK) fail_msg("%s", err.text);
     return text;
 }
@@ -168,7 +166,7 @@ static tokenizer *open_vocabulary(const char *name) {
     char path[512];
     struct cria_error err = {0};
     tokenizer *t = NULL;
-    snprintf(path, sizeof path, FOLDER "%s", name);
+    snprintf(path, sizeof path, RENDERING_FOLDER "%s", name);
     if (tokenizer_open(&t, path, &err) != CRIA_OK) fail_msg("%s", err.text);
     return t;
 }
@@ -246,7 +244,7 @@ static void test_no_control_ids_from_content(void **state) {
 
 static int unpack(void **state) {
     (void)state;
-    return system("python3 -B " CRIA_SOURCE_DIR "/tests/template/unpack.py " FOLDER);
+    return rendering_unpack(RENDERING_SCRIPT, RENDERING_FOLDER) ? 0 : -1;
 }
 
 int main(void) {

@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -16,7 +15,6 @@
 #include "base/file.h"
 #include "kit/rendering.h"
 
-#define FOLDER CRIA_SOURCE_DIR "/build/fetched/templates"
 #define MAX_FILE_BYTES ((size_t)16 << 20)
 #define MAX_DIALOGUES 64
 
@@ -110,7 +108,7 @@ static void run_template(json_reader *r, const struct dialogues *d, struct total
         snprintf(word, sizeof word, "%.*s", (int)t.n, t.bytes);
         if (is_file) {
             snprintf(file, sizeof file, "%s", word);
-            snprintf(path, sizeof path, FOLDER "/%s", word);
+            snprintf(path, sizeof path, RENDERING_FOLDER "%s", word);
             if (file_read(path, MAX_FILE_BYTES, &source, &n, &err) != CRIA_OK) fail_msg("%s", err.text);
         } else {
             check_digest(path, word);
@@ -129,9 +127,8 @@ static void test_real_templates(void **state) {
     char *text;
     size_t n;
     bool more;
-    if (system("python3 -B " CRIA_SOURCE_DIR "/tests/template/unpack.py " FOLDER) != 0)
-        fail_msg("the templates cannot be fetched");
-    if (file_read(FOLDER "/real.json", MAX_FILE_BYTES, &text, &n, &err) != CRIA_OK) fail_msg("%s", err.text);
+    if (!rendering_unpack(RENDERING_SCRIPT, RENDERING_FOLDER)) fail_msg("the templates cannot be fetched");
+    if (file_read(RENDERING_FOLDER "real.json", MAX_FILE_BYTES, &text, &n, &err) != CRIA_OK) fail_msg("%s", err.text);
     json_reader_init(&r, text, n);
     assert_int_equal(json_begin_object(&r, NULL), CRIA_OK);
     assert_int_equal(json_next_key(&r, &key, &more, NULL), CRIA_OK);
