@@ -234,6 +234,17 @@ class Pictures(unittest.TestCase):
             self.assertLessEqual(told[part]["tokens_per_s"], told[part]["fastest"])
         self.assertGreater(told["machine"]["read_bytes_per_s"], 1e8)
 
+    def test_bench_of_several_sequences(self):
+        """Catches: a decode that counts the tokens of one sequence, or measures what it was told to leave out."""
+        asked = "--json --repeat 1 --prompt-tokens 0 -n 4 --threads 1 --depth 8 --sequences 3".split()
+        told = json.loads(run("bench", tiny_model(), *asked).stdout)
+        self.assertIsNone(told["prefill"])
+        self.assertEqual((told["depth"], told["sequences"], told["decode"]["tokens"]), (8, 3, 4))
+        self.assertGreater(told["decode"]["tokens_per_s"], 0)
+        nothing = run("bench", tiny_model(), "--prompt-tokens", "0", "-n", "0")
+        self.assertEqual(nothing.returncode, 2)
+        self.assertIn("nothing to measure", nothing.stderr)
+
 
 class Text(unittest.TestCase):
     """Catches: tokenize, detokenize and template changing a text on its way."""
