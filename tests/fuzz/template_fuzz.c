@@ -18,6 +18,8 @@ static const char plain_variables[] =
     " \"bos_token\": \"<s>\", \"n\": 5, \"l\": [3, 1, 2], \"d\": {\"k\": [true]}, \"s\": \"Hello World\", \"now\": "
     "\"2024-07-26\"}";
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
     const struct template_budget budget = {.max_steps = 100000, .max_bytes = (size_t)1 << 20, .max_depth = 300};
     const char *source = (const char *)data, *nul = n_bytes ? memchr(data, 0, n_bytes) : NULL;
