@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -227,8 +228,19 @@ static cria_status skip_done(struct batch *b, struct cria_error *err) {
     return CRIA_OK;
 }
 
+/* A run goes on behind the last line of its output, so one that reads and writes the same file would destroy it. */
+static cria_status check_output(const struct conf *c, struct cria_error *err) {
+    const char *output = conf_text(c, CONF_OUTPUT), *input = conf_text(c, CONF_JSONL);
+    struct stat to, from;
+    if (!output || stat(output, &to) != 0) return CRIA_OK;
+    const int failed = strcmp(input, "-") == 0 ? fstat(STDIN_FILENO, &from) : stat(input, &from);
+    if (failed || to.st_dev != from.st_dev || to.st_ino != from.st_ino) return CRIA_OK;
+    return ERROR_SET(err, CRIA_USAGE, "--output %s is the file that --jsonl reads; name another one", output);
+}
+
 static cria_status prepare(struct batch *b, struct cria_error *err) {
     cria_status status;
+    TRY(check_output(b->c, err));
     b->max_running = (int)conf_int(b->c, CONF_BATCH);
     b->n_places = b->max_running * PLACES_A_LINE > MIN_PLACES ? b->max_running * PLACES_A_LINE : MIN_PLACES;
     b->places = alloc_zeroed((size_t)b->n_places, sizeof *b->places);

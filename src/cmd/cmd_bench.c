@@ -164,6 +164,11 @@ static cria_status prepare(struct bench *b, const struct conf *c, struct cria_er
     TRY(cmd_model_open(&b->m, c, false, err));
     TRY(cmd_model_load(&b->m, c, err));
     const int64_t deep = (int64_t)b->depth + b->n_answer, longest = b->n_prompt > deep ? b->n_prompt : deep;
+    const int64_t n_context = llama_model_config(b->m.model)->n_context;
+    if (longest + 2 > n_context)
+        TRY(ERROR_SET(err, CRIA_USAGE,
+                      "%s was made for %lld tokens and this needs %lld: lower --prompt-tokens, --depth or --max-tokens",
+                      b->m.path, (long long)n_context, (long long)longest + 2));
     TRY(cmd_model_engine(
         &b->m, c,
         (struct engine_options){.max_context = longest + 2, .max_batch = b->n_sequences, .prefix_cache = b->depth > 0},

@@ -161,8 +161,11 @@ static cria_status collect_ids(const struct conf *c, struct token_list *ids, str
         for (int i = 0; i < conf_count(c, CONF_IDS); i++)
             TRY(token_list_add(ids, (int32_t)conf_ints(c, CONF_IDS)[i], err));
     } else {
-        TRY(cmd_read(conf_is_set(c, CONF_FILE) ? conf_text(c, CONF_FILE) : "-", &input, &n, err));
-        TRY(cmd_read_ids(input, INT32_MAX, ids, err));
+        const char *path = conf_is_set(c, CONF_FILE) ? conf_text(c, CONF_FILE) : "-";
+        TRY(cmd_read(path, &input, &n, err));
+        status = strlen(input) == n ? cmd_read_ids(input, INT32_MAX, ids, err)
+                                    : ERROR_SET(err, CRIA_FORMAT, "expected token ids, found a zero byte");
+        if (status != CRIA_OK) error_prefix(err, "%s", strcmp(path, "-") == 0 ? "standard input" : path);
     }
 out:
     alloc_free(input);

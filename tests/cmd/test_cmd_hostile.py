@@ -1,12 +1,13 @@
 """What a clumsy caller does to the program: closed streams, terminals without a language, things that are no files,
-lists with holes."""
+lists with holes, an output that is the input, models with next to no context or without a tokenizer."""
 
 import json
 import os
+import shutil
 import subprocess
 import unittest
 
-from program import CRIA, ENVIRONMENT, FOLDER, run, tiny_model
+from program import CRIA, ENVIRONMENT, FOLDER, run, tiny_model, write
 from terminal import Terminal
 
 
@@ -114,6 +115,105 @@ class Lists(unittest.TestCase):
     def test_spaces(self):
         results = {run("generate", "-m", tiny_model(), "--ids", ids, "-n", 3).stdout for ids in ("7,8", " 7 ,\t8 ", "7 8")}
         self.assertEqual(len(results), 1)
+
+
+    def test_files_of_ids(self):
+        for text, found in (("7 8 x", '"x"'), ("7 8\0 9", "a zero byte")):
+            path = write("ids.txt", text)
+            for arguments, stdin, name in ((["-f", path], "", path), ([], text, "standard input")):
+                result = run("detokenize", "-m", tiny_model(), *arguments, stdin=stdin)
+                self.assertNotEqual(result.returncode, 0)
+                self.assertRegex(result.stderr, f"{name}: expected .*, found {found}")
+
+
+class SameFile(unittest.TestCase):
+    """Catches: a batch that goes on behind the last line of its own input and destroys it."""
+
+    def test_output_is_input(self):
+        text = '{"ids": [7]}\n{"ids": [8]}'
+        path = write("same.jsonl", text)
+        link = os.path.join(FOLDER, "same-link.jsonl")
+        os.symlink(path, link)
+        for source, target in ((path, path), (path, link), ("-", path)):
+            with open(path, encoding="utf-8") as f:
+                result = subprocess.run(
+                    [CRIA, "generate", "-m", tiny_model(), "--jsonl", source, "-n", "1", "-o", target],
+                    stdin=f,
+                    capture_output=True,
+                    encoding="utf-8",
+                    env=ENVIRONMENT,
+                )
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertIn("is the file that --jsonl reads", result.stderr)
+            with open(path, encoding="utf-8") as f:
+                self.assertEqual(f.read(), text)
+
+
+class SmallContexts(unittest.TestCase):
+    """Catches: a model of one or a few positions on which a command is off by one, or says nothing of use."""
+
+    def model(self, n_context):
+        folder = os.path.join(FOLDER, f"context-{n_context}")
+        if not os.path.isdir(folder):
+            shutil.copytree(tiny_model(), folder)
+            path = os.path.join(folder, "config.json")
+            with open(path, encoding="utf-8") as f:
+                config = json.load(f) | {"max_position_embeddings": n_context}
+            with open(path, "w", encoding="utf-8") as f:
+                json.dump(config, f)
+        return folder
+
+    def test_edges(self):
+        for n_context in (1, 2, 8):
+            model = self.model(n_context)
+            for n_prompt, n_answer in ((n_context, 0), (n_context, 1), (n_context - 1, 1), (n_context + 1, 0)):
+                if not n_prompt:
+                    continue
+                ids = ",".join(["70"] * n_prompt)
+                result = run("generate", "-m", model, "--ids", ids, "-n", n_answer, "--ignore-eos", "--json")
+                if n_prompt + n_answer <= n_context:
+                    self.assertEqual(result.returncode, 0, result.stderr)
+                    self.assertEqual(len(json.loads(result.stdout)["tokens"]), n_answer)
+                else:
+                    self.assertEqual((result.returncode, result.stdout), (1, ""))
+                    self.assertIn(f"a prompt of {n_prompt} tokens and an answer of {n_answer} ", result.stderr)
+                    self.assertIn(f"the context of {n_context} tokens", result.stderr)
+                if n_prompt >= 2:
+                    result = run("perplexity", "-m", model, "--ids", ids)
+                    self.assertEqual(result.returncode, int(n_prompt > n_context), result.stderr)
+
+    def test_chat_says_that_nothing_fits(self):
+        result = run("chat", "-m", self.model(2), "-p", "hello")
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("the context holds 2", result.stderr)
+
+    def test_bench_says_what_to_ask_for(self):
+        result = run("bench", self.model(8))
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertIn("made for 8 tokens and this needs 514: lower --prompt-tokens", result.stderr)
+
+
+class NoTokenizer(unittest.TestCase):
+    """Catches: a broken tokenizer taken for a missing one; a model without one that does not run by ids."""
+
+    def test_broken_and_missing(self):
+        folder = os.path.join(FOLDER, "no-tokenizer")
+        shutil.copytree(tiny_model(), folder)
+        path = os.path.join(folder, "tokenizer.json")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write('{"version":')
+        for command in (["generate", "--ids", "7,8", "--json"], ["perplexity", "--ids", "7,8"], ["inspect"]):
+            result = run(*command, "-m", folder)
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            self.assertIn(path, result.stderr)
+        os.remove(path)
+        result = run("generate", "-m", folder, "--ids", "7,8", "-n", "3", "--ignore-eos", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(len(json.loads(result.stdout)["tokens"]), 3)
+        for command in (["generate", "-p", "a"], ["chat", "-p", "a"], ["tokenize", "-p", "a"]):
+            result = run(*command, "-m", folder)
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn("has no tokenizer", result.stderr)
 
 
 if __name__ == "__main__":
