@@ -213,7 +213,7 @@ static void test_encode(void **state) {
     expect_ids("", "[]", 1, "2");
     expect_ids("<x>{{ messages[0].content }}<x>", "[{\"role\": \"user\", \"content\": \"<x>\"}]", 0, "4 5 7 6 4");
     expect_ids("<{{ messages[0].content }}><{{ messages[0].role }}>", "[{\"role\": \"x\", \"content\": \"x\"}]", 0,
-               "5 7 6 4");
+               "5 7 6 5 7 6");
 }
 
 /* Catches a leak or a crash when the n-th allocation fails. */

@@ -3,7 +3,8 @@
  * Callers may believe: the result equals jinja2's sandbox as transformers sets it up (trim_blocks, lstrip_blocks, loop
  * controls), or there is an error that names the line and what is not supported. A template cannot read a file,
  * a clock other than the one given, or anything but its inputs, and it ends within its budget.
- * A compiled template is read-only: any thread may render it. */
+ * A compiled template is read-only: any thread may render it. At the default depth a render takes at most half a MiB of
+ * stack. */
 #ifndef TEXT_TEMPLATE_H
 #define TEXT_TEMPLATE_H
 
@@ -24,8 +25,9 @@ extern const struct template_budget template_default_budget;
 CRIA_MUST_CHECK cria_status template_compile(template **ret, const char *source, size_t n, struct cria_error *err);
 void template_destroy(template **t);
 
-/* A rendered prompt. Bytes that came from the template itself or from bos_token and eos_token are trusted (1); bytes
- * that came from the dialogue are not (0): only trusted ones may spell special tokens. */
+/* A rendered prompt. Bytes that came from the template itself or from bos_token and eos_token are trusted (1), and
+ * so are the usual roles (system, user, assistant, tool, ipython, developer, function, model); all other bytes of the
+ * dialogue are not (0): only trusted ones may spell special tokens. */
 struct prompt_text {
     char *text;       /* owned, NUL-terminated */
     uint8_t *trusted; /* owned, one for each byte */

@@ -1,8 +1,8 @@
 /* template_input.c: the variables of a render, from JSON text to values.
  *
  * Strings without escapes stay in the text that the caller holds. Everything is untrusted but bos_token and eos_token,
- * and the roles of messages where they are plain words: a template may well spell a special token around a role, and
- * words of small letters cannot spell one themselves. */
+ * and the usual roles of messages: there are templates that spell a special token around a role, as in <|user|>. Any
+ * other role, <|end|> with the role `end` for one, is the user's text. */
 #include <string.h>
 
 #include "base/json.h"
@@ -108,10 +108,12 @@ static cria_status read_value(struct input *in, struct value *ret) {
     }
 }
 
-static bool is_plain_word(const struct text *t) {
-    for (size_t i = 0; i < t->n; i++)
-        if (!((t->bytes[i] >= 'a' && t->bytes[i] <= 'z') || t->bytes[i] == '_')) return false;
-    return t->n > 0 && t->n <= 32;
+static bool is_known_role(const struct text *t) {
+    static const char *const known[] = {"system",  "user",      "assistant", "tool",
+                                        "ipython", "developer", "function",  "model"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (template_text_is(t, known[i])) return true;
+    return false;
 }
 
 static void trust_roles(const struct value *messages) {
@@ -119,7 +121,7 @@ static void trust_roles(const struct value *messages) {
     for (size_t i = 0; i < messages->list->n; i++) {
         const struct value *m = &messages->list->items[i];
         const struct value *role = m->kind == VALUE_DICT ? template_dict_word(m->dict, "role") : NULL;
-        if (role && role->kind == VALUE_STRING && is_plain_word(role->text)) role->text->trusted = true;
+        if (role && role->kind == VALUE_STRING && is_known_role(role->text)) role->text->trusted = true;
     }
 }
 

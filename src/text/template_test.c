@@ -104,8 +104,8 @@ static void test_trust_of_printed_values(void **state) {
     expect_mask("{{ bos_token }}x{{ eos_token }}{{ pad_token }}",
                 "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\", \"pad_token\": \"p\"}", "<s>x</s>p", "111111110");
     expect_mask("{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}",
-                "{\"messages\": [{\"role\": \"user\", \"content\": \"user\"}, {\"role\": \"a|>\", \"content\": \"\"}]}",
-                "<|user|>user<|a|>|>", "1111111100001100011");
+                "{\"messages\": [{\"role\": \"user\", \"content\": \"user\"}, {\"role\": \"end\", \"content\": \"\"}]}",
+                "<|user|>user<|end|>", "1111111100001100011");
     expect_mask("{% for i in range(2) %}<|image_{{ loop.index }}|>{% endfor %}", "{}", "<|image_1|><|image_2|>",
                 "1111111111111111111111");
 }
