@@ -10,7 +10,7 @@ int kernel_panel_group(enum dtype d) { return d >= DTYPE_Q4_K ? PANEL_GROUP : 1;
 
 size_t kernel_panel_bytes(enum dtype d, int n_steps) {
     if (d < DTYPE_Q4_K) return (size_t)n_steps * panel_step_bytes(d);
-    return (size_t)(n_steps / PANEL_GROUP) * (panel_k_header_bytes(d) + PANEL_GROUP * panel_k_step_bytes(d));
+    return (size_t)(n_steps / PANEL_GROUP) * panel_k_group_bytes(d);
 }
 
 /* Blocks of 32. Where a row is not there scales and codes stay zero and stand for zero. */
@@ -53,16 +53,16 @@ static void pack_k_blocks(const struct kernel_table *t, uint8_t *out, enum dtype
         ((uint16_t *)out)[n] = half_d;
         if (d != DTYPE_Q6_K) ((uint16_t *)out)[KERNEL_PANEL + n] = half_min;
         for (int s = 0; s < PANEL_GROUP; s++) {
-            uint8_t *step = out + panel_k_header_bytes(d) + (size_t)s * panel_k_step_bytes(d), q[ORDER_STEP / 2];
+            const struct panel_step to = panel_step_at(d, out, s);
             struct dtype_k_step from;
+            uint8_t q[ORDER_STEP / 2], *scale = (uint8_t *)to.scale;
             dtype_k_step_at(d, block, s, &from);
-            step[n] = (uint8_t)from.scale[0];
-            step[KERNEL_PANEL + n] = d == DTYPE_Q6_K ? (uint8_t)from.scale[1] : from.minimum;
+            scale[n] = (uint8_t)from.scale[0];
+            scale[KERNEL_PANEL + n] = d == DTYPE_Q6_K ? (uint8_t)from.scale[1] : from.minimum;
             for (int i = 0; i < ORDER_STEP / 2; i++)
                 q[i] = (uint8_t)((from.code[i] & 15) | (from.code[i + 16] & 15) << 4);
-            t->pack_nibbles(step + 2 * KERNEL_PANEL, n, q);
-            if (d != DTYPE_Q4_K)
-                pack_high_bits(t, (uint32_t *)(step + 2 * KERNEL_PANEL + PANEL_CODES), d, n, from.code);
+            t->pack_nibbles((uint8_t *)to.codes, n, q);
+            if (d != DTYPE_Q4_K) pack_high_bits(t, (uint32_t *)to.high, d, n, from.code);
         }
     }
 }

@@ -3,10 +3,11 @@
  *   Q8_0   d: 16 f16 (one for each output) | 512 int8 codes
  *   Q4_0   d: 16 f16                       | 512 codes of 4 bits
  *   Q4_1   d: 16 f16 | m: 16 f16           | 512 codes of 4 bits
- *   Q4_K   of 8 steps: d: 16 f16 | dmin: 16 f16, then for each step: 16 scales | 16 minima | 512 codes of 4 bits
- *   Q5_K   the same, and behind each step's codes their fifth bits: 16 words, bit 8 * vector + nibble
- *   Q6_K   of 8 steps: d: 16 f16, then for each step: 16 scales of k < 16, 16 of k >= 16 | 512 low halves of codes |
- *          their high two bits: 2 x 16 words, word vector / 2, bits 16 * (vector % 2) + 2 * nibble
+ *   Q4_K   of 8 steps: d: 16 f16 | dmin: 16 f16 | for each step 16 scales, 16 minima | for each 512 codes of 4 bits
+ *   Q5_K   the same | for each step the fifth bits: 16 words, bit 8 * vector + nibble
+ *   Q6_K   of 8 steps: d: 16 f16 | 32 bytes unused | for each step 16 scales of k < 16, 16 of k >= 16 | for each 512
+ *          low halves of codes | for each their high two bits: 2 x 16 words, word vector / 2, bits
+ *          16 * (vector % 2) + 2 * nibble
  *   BF16   512 numbers; F32 512 numbers as [32 k][16 outputs]
  * Where a code lies among the others is the instruction set's own (pack_nibbles, pack_bytes and code_place of its
  * table); lanes of the high bits are those of the codes. */
@@ -24,11 +25,12 @@ struct panel_step {
     const uint8_t *codes, *high;
 };
 
-/* Bytes of a step inside a group of the K family. */
-static inline size_t panel_k_step_bytes(enum dtype d) {
-    return 2 * KERNEL_PANEL + PANEL_CODES + (d == DTYPE_Q6_K ? 128 : d == DTYPE_Q5_K ? 64 : 0);
+/* A group of the K family: its scales, its codes and its high bits each begin on a cache line. */
+enum { PANEL_K_SCALES = 2 * PANEL_HALVES, PANEL_K_CODES = PANEL_K_SCALES + PANEL_GROUP * 2 * KERNEL_PANEL };
+static inline size_t panel_k_high_bytes(enum dtype d) { return d == DTYPE_Q6_K ? 128 : d == DTYPE_Q5_K ? 64 : 0; }
+static inline size_t panel_k_group_bytes(enum dtype d) {
+    return PANEL_K_CODES + PANEL_GROUP * (PANEL_CODES + panel_k_high_bytes(d));
 }
-static inline size_t panel_k_header_bytes(enum dtype d) { return d == DTYPE_Q6_K ? PANEL_HALVES : 2 * PANEL_HALVES; }
 
 static inline size_t panel_step_bytes(enum dtype d) {
     switch (d) {
@@ -55,16 +57,16 @@ __attribute__((always_inline)) static inline struct panel_step panel_step_at(con
             return (struct panel_step){.d = halves, .m = halves + KERNEL_PANEL, .codes = at + 2 * PANEL_HALVES};
         return (struct panel_step){.d = halves, .codes = at + PANEL_HALVES};
     }
-    const size_t group_bytes = panel_k_header_bytes(d) + PANEL_GROUP * panel_k_step_bytes(d);
-    const uint8_t *group = w + (size_t)(s / PANEL_GROUP) * group_bytes;
-    const uint8_t *step = group + panel_k_header_bytes(d) + (size_t)(s % PANEL_GROUP) * panel_k_step_bytes(d);
-    const uint16_t *halves = (const uint16_t *)group;
-    return (struct panel_step){.d = halves,
-                               .m = halves + KERNEL_PANEL,
-                               .scale = step,
-                               .minimum = step + KERNEL_PANEL,
-                               .codes = step + 2 * KERNEL_PANEL,
-                               .high = step + 2 * KERNEL_PANEL + PANEL_CODES};
+    const size_t in_group = (size_t)(s % PANEL_GROUP);
+    const uint8_t *group = w + (size_t)(s / PANEL_GROUP) * panel_k_group_bytes(d);
+    const uint8_t *scale = group + PANEL_K_SCALES + in_group * 2 * KERNEL_PANEL;
+    return (struct panel_step){
+        .d = (const uint16_t *)group,
+        .m = (const uint16_t *)group + KERNEL_PANEL,
+        .scale = scale,
+        .minimum = scale + KERNEL_PANEL,
+        .codes = group + PANEL_K_CODES + in_group * PANEL_CODES,
+        .high = group + PANEL_K_CODES + PANEL_GROUP * PANEL_CODES + in_group * panel_k_high_bytes(d)};
 }
 
 /* pack_x of every f32 product: the numbers as they are, padded with zeros. */

@@ -67,7 +67,8 @@ typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stri
 BLOCK(1, 1)
 BLOCK(2, 1)
 BLOCK(3, 1)
-BLOCK(4, 1) BLOCK(5, 1) BLOCK(6, 1) BLOCK(1, 2) BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2) BLOCK(6, 2)
+BLOCK(4, 1)
+BLOCK(5, 1) BLOCK(6, 1) BLOCK(1, 2) BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2) BLOCK(6, 2)
 #undef BLOCK
 
     static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
@@ -116,9 +117,11 @@ static inline struct scales twice(__m512 all) {
                            _mm512_permutexvar_ps(_mm512_add_epi32(places, _mm512_set1_epi32(8)), all)};
 }
 
-static inline struct scales load_scales(const uint16_t *f16) {
-    return twice(_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)f16)));
+static inline __m512 halves(const uint16_t *f16) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)f16)); }
+static inline __m512 unsigned_values(const uint8_t *bytes) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)bytes)));
 }
+static inline struct scales load_scales(const uint16_t *f16) { return twice(halves(f16)); }
 
 /* A step of each type, ready to give the rows of its tile. */
 struct step_codes {
@@ -140,8 +143,8 @@ __attribute__((always_inline)) static inline struct step_codes load_codes(const 
     struct step_codes c = {.d = {load_scales(p.d)}, .bytes = p.codes};
     if (d == DTYPE_Q4_1) c.m = load_scales(p.m);
     if (d == DTYPE_Q4_K || d == DTYPE_Q5_K) {
-        c.d[0] = times_bytes(c.d[0], p.scale, false);
-        c.m = times_bytes(load_scales(p.m), p.minimum, false);
+        c.d[0] = twice(_mm512_mul_ps(halves(p.d), unsigned_values(p.scale)));
+        c.m = twice(_mm512_mul_ps(halves(p.m), unsigned_values(p.minimum)));
     }
     if (d == DTYPE_Q6_K) {
         c.d[1] = times_bytes(c.d[0], p.scale + KERNEL_PANEL, true);
