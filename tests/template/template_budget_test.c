@@ -121,6 +121,8 @@ static void test_hostile(void **state) {
         {"{{ a|nosuchfilter }}", "nosuchfilter"},
         {"{{ a is nosuchtest }}", "nosuchtest"},
         {"{{ nosuchfunction() }}", "nosuchfunction"},
+        {"{{ l[9].x }}", "no element '9'"},
+        {"{{ d.q.x }}", "no attribute 'q'"},
         {"{% include '/etc/passwd' %}", "include"},
         {"{% import 'os' as os %}", "import"},
         {"{% extends 'x' %}", "extends"},
