@@ -34,4 +34,19 @@ CRIA_MUST_CHECK cria_status hf_rope_resolve(const struct hf_rope *h, double top_
 CRIA_MUST_CHECK cria_status hf_template_read(const char *text, size_t n, char **ret, int *ret_others,
                                              struct cria_error *err);
 
+/* hf_tokens.c: the special tokens that a tokenizer_config.json or special_tokens_map.json names. */
+#define HF_TOKEN_BYTES 256
+struct hf_token {
+    bool is_said;
+    size_t n; /* 0, where it is said: there is none */
+    char text[HF_TOKEN_BYTES];
+};
+struct hf_tokens {
+    struct hf_token bos, eos;
+    int add_bos, add_eos; /* -1: not said */
+};
+CRIA_MUST_CHECK cria_status hf_tokens_read(const char *text, size_t n, struct hf_tokens *ret, struct cria_error *err);
+/* Adds to *to, of a tokenizer_config.json, what a special_tokens_map.json says; FORMAT where it says another text. */
+CRIA_MUST_CHECK cria_status hf_tokens_merge(struct hf_tokens *to, const struct hf_tokens *map, struct cria_error *err);
+
 #endif

@@ -235,32 +235,55 @@ out:
     return status;
 }
 
-/* The template stands in tokenizer_config.json, in a file of its own, or the same in both. */
-static cria_status read_template(struct model_files *m, const char *folder, struct cria_error *err) {
+/* A template in a file of its own has to be the same as one in tokenizer_config.json. */
+static cria_status read_jinja(struct model_files *m, const char *folder, struct cria_error *err) {
     cria_status status;
-    char *path = NULL, *text = NULL, *jinja_path = NULL, *jinja = NULL;
-    size_t n = 0, n_jinja = 0;
-    int n_others = 0;
-    TRY(read_optional(m, folder, "tokenizer_config.json", LIMIT_TOKENIZER_CONFIG_BYTES, &path, &text, &n, err));
-    if (text) TRY(about(hf_template_read(text, n, &m->chat_template, &n_others, err), path, err));
-    if (n_others) model_files_add_note(m, "ignored: %d named chat templates besides the default one", n_others);
-    TRY(read_optional(m, folder, "chat_template.jinja", LIMIT_TEMPLATE_BYTES, &jinja_path, &jinja, &n_jinja, err));
+    char *path = NULL, *jinja = NULL;
+    size_t n = 0;
+    TRY(read_optional(m, folder, "chat_template.jinja", LIMIT_TEMPLATE_BYTES, &path, &jinja, &n, err));
     if (!jinja) goto out;
-    if (!utf8_is_valid(jinja, n_jinja) || memchr(jinja, 0, n_jinja)) {
-        status = ERROR_SET(err, CRIA_FORMAT, "%s: no text in UTF-8", jinja_path);
+    if (!utf8_is_valid(jinja, n) || memchr(jinja, 0, n)) {
+        status = ERROR_SET(err, CRIA_FORMAT, "%s: no text in UTF-8", path);
     } else if (m->chat_template && strcmp(m->chat_template, jinja) != 0) {
-        status =
-            ERROR_SET(err, CRIA_FORMAT,
-                      "%s: differs from the chat template in tokenizer_config.json: remove one of them", jinja_path);
+        status = ERROR_SET(err, CRIA_FORMAT,
+                           "%s: differs from the chat template in tokenizer_config.json: remove one of them", path);
     } else if (!m->chat_template) {
         m->chat_template = jinja;
         jinja = NULL;
     }
 out:
     alloc_free(path);
-    alloc_free(text);
-    alloc_free(jinja_path);
     alloc_free(jinja);
+    return status;
+}
+
+/* What stands beside the tokenizer: the template and the names of special tokens. */
+static cria_status read_tokenizer_config(struct model_files *m, const char *folder, struct cria_error *err) {
+    cria_status status;
+    char *path = NULL, *text = NULL, *map_path = NULL, *map = NULL;
+    size_t n = 0, n_map = 0;
+    int n_others = 0;
+    struct hf_tokens named;
+    m->tokens = (struct hf_tokens){.add_bos = -1, .add_eos = -1};
+    TRY(read_optional(m, folder, "tokenizer_config.json", LIMIT_TOKENIZER_CONFIG_BYTES, &path, &text, &n, err));
+    if (text) {
+        TRY(about(hf_template_read(text, n, &m->chat_template, &n_others, err), path, err));
+        TRY(about(hf_tokens_read(text, n, &m->tokens, err), path, err));
+    }
+    if (n_others) model_files_add_note(m, "ignored: %d named chat templates besides the default one", n_others);
+    if (m->tokens.add_eos > 0) model_files_add_note(m, "ignored: add_eos_token (a text is not closed unasked)");
+    TRY(read_jinja(m, folder, err));
+    TRY(read_optional(m, folder, "special_tokens_map.json", LIMIT_TOKENIZER_CONFIG_BYTES, &map_path, &map, &n_map,
+                      err));
+    if (map) {
+        TRY(about(hf_tokens_read(map, n_map, &named, err), map_path, err));
+        TRY(about(hf_tokens_merge(&m->tokens, &named, err), map_path, err));
+    }
+out:
+    alloc_free(path);
+    alloc_free(text);
+    alloc_free(map_path);
+    alloc_free(map);
     return status;
 }
 
@@ -298,7 +321,7 @@ cria_status hf_model_open(struct model_files *m, const char *folder, const struc
     TRY(read_config(m, folder, options->only_text, err));
     name_model(&m->config, folder);
     if (!options->only_text) TRY(read_weights(m, folder, err));
-    TRY(read_template(m, folder, err));
+    TRY(read_tokenizer_config(m, folder, err));
     TRY(find_tokenizer(m, folder, err));
     if (options->only_text && !m->tokenizer_path && !m->chat_template && !m->config.n_vocab)
         status = no_config(folder, err);

@@ -186,12 +186,33 @@ struct model_tensor model_files_tensor(const model_files *m, enum arch_weight w,
     return m->tensors[slot(m, w, layer)];
 }
 
+static struct text_span token_text(const struct hf_token *token) {
+    return (struct text_span){token->is_said ? token->text : NULL, token->n};
+}
+
+/* The tokenizer's own file, told what the files beside it say. */
+static cria_status open_tokenizer(const model_files *m, tokenizer **ret, struct cria_error *err) {
+    tokenizer *t = NULL;
+    cria_status status = tokenizer_open(&t, m->tokenizer_path, err);
+    if (status != CRIA_OK) return status;
+    const struct tokenizer_special special = {
+        .bos = token_text(&m->tokens.bos), .eos = token_text(&m->tokens.eos), .add_bos = m->tokens.add_bos};
+    status = tokenizer_set_special(t, &special, err);
+    if (status == CRIA_OK) {
+        *ret = t;
+        return CRIA_OK;
+    }
+    tokenizer_destroy(&t);
+    name_file(err, m->path);
+    return status;
+}
+
 cria_status model_files_tokenizer(const model_files *m, tokenizer **ret, struct cria_error *err) {
     cria_status status;
     if (m->gguf.bytes) {
         status = gguf_model_tokenizer(m, ret, err);
     } else if (m->tokenizer_path) {
-        return tokenizer_open(ret, m->tokenizer_path, err);
+        return open_tokenizer(m, ret, err);
     } else {
         status = ERROR_SET(err, CRIA_NOTFOUND, "no tokenizer.json and no tokenizer.model");
     }

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "format/format.h"
 #include "format/gguf.h"
+#include "format/hf_config.h"
 #include "format/safetensors.h"
 
 #define MODEL_FILES_MAX_NOTES 8
@@ -22,6 +23,7 @@ struct model_files {
     int n_safetensors;
     char *chat_template;                /* owned, or NULL */
     char *tokenizer_path;               /* owned, or NULL */
+    struct hf_tokens tokens;            /* beside tokenizer_path */
     uint64_t other_bytes;               /* of files that are not mapped: configuration, tokenizer */
     char *notes[MODEL_FILES_MAX_NOTES]; /* owned, NULL behind the last */
 };

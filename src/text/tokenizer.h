@@ -60,6 +60,17 @@ CRIA_MUST_CHECK cria_status tokenizer_from_bytes(tokenizer **ret, const char *by
 CRIA_MUST_CHECK cria_status tokenizer_open(tokenizer **ret, const char *path, struct cria_error *err);
 void tokenizer_destroy(tokenizer **t);
 
+/* What files beside a tokenizer's own say about it; borrowed. */
+struct tokenizer_special {
+    struct text_span bos, eos; /* the tokens' texts; bytes NULL: not said; n 0: there is none */
+    int add_bos;               /* -1: not said */
+};
+/* Makes t follow them; before t is shared. A token that was only an added one becomes a special one. FORMAT where a
+ * text is neither, or where bos is another token than the tokenizer puts in front. After a failure t is good for
+ * nothing but tokenizer_destroy(). */
+CRIA_MUST_CHECK cria_status tokenizer_set_special(tokenizer *t, const struct tokenizer_special *special,
+                                                  struct cria_error *err);
+
 struct tokenizer_options {
     bool with_bos; /* put the beginning-of-text id in front where the tokenizer has one */
     bool special;  /* the whole text may spell special tokens */
