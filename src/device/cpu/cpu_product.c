@@ -6,8 +6,6 @@
 #include "device/cpu/cpu.h"
 #include "device/product_scratch.h"
 
-enum { ROW_BLOCK = 240 };
-
 /* The scratch of one thread. */
 static uint8_t *tiles_of(const device *d, int i_thread) { return d->scratch + (size_t)i_thread * d->scratch_bytes; }
 static float *results_of(const device *d, int i_thread) {
@@ -103,39 +101,40 @@ void cpu_embed(device *d, const struct device_matrix *m, const int32_t *ids, int
 
 /* ---- products ---- */
 
-/* The two panels of a unit, ready for a block of rows. */
-struct unit {
-    const struct device_matrix *m;
-    const uint8_t *data; /* the first panel */
-    size_t panel_bytes;
-    enum dtype held; /* as the data are now: the matrix's own, or BF16 after unpacking */
-};
-
-static struct unit prepare(const device *d, const struct device_matrix *m, int64_t i_unit, int n_rows, uint8_t *tiles) {
-    const uint8_t *data = m->weights.data + (size_t)i_unit * 2 * m->weights.panel_bytes;
+/* A block of rows times one shard of a unit's two panels. Quantised panels are unpacked a few steps at a time, so that
+ * their tiles are still in the nearest cache when the rows meet them; storing and adding an accumulator is exact. */
+static void multiply_shard(const device *d, const struct device_matrix *m, int64_t i_unit, int shard, const uint8_t *x,
+                           size_t x_stride, int n_rows, float *c, uint8_t *tiles) {
     const enum dtype dtype = m->weights.dtype;
+    const struct kernel_product *product = device_product(d, dtype);
+    const uint8_t *panels = m->weights.data + (size_t)i_unit * 2 * m->weights.panel_bytes;
+    const int begin = m->shard_step[shard], end = m->shard_step[shard + 1];
     kernel_unpack_fn *unpack = d->table.unpack[dtype];
-    if (!unpack || (n_rows == 1 && d->table.vector[dtype]))
-        return (struct unit){m, data, m->weights.panel_bytes, dtype};
-    const size_t panel_bytes = kernel_panel_bytes(DTYPE_BF16, m->weights.n_steps);
-    unpack(tiles, data, m->weights.n_steps);
-    unpack(tiles + panel_bytes, data + m->weights.panel_bytes, m->weights.n_steps);
-    return (struct unit){m, tiles, panel_bytes, DTYPE_BF16};
+    const uint8_t *first = panels + kernel_panel_bytes(dtype, begin),
+                  *x_first = x + (size_t)begin * product->x_step_bytes;
+    if (!unpack) {
+        product->run(c, PRODUCT_UNIT, x_first, x_stride, first, m->weights.panel_bytes, n_rows, 2, end - begin, false);
+    } else if (n_rows == 1 && d->table.vector[dtype]) {
+        d->table.vector[dtype](c, x_first, first, m->weights.panel_bytes, 2, end - begin, false);
+    } else {
+        for (int step = begin; step < end; step += PRODUCT_TILE_STEPS) {
+            const int n = end - step < PRODUCT_TILE_STEPS ? end - step : PRODUCT_TILE_STEPS;
+            const size_t tiles_bytes = kernel_panel_bytes(DTYPE_BF16, PRODUCT_TILE_STEPS);
+            const uint8_t *from = panels + kernel_panel_bytes(dtype, step);
+            unpack(tiles, from, n);
+            unpack(tiles + tiles_bytes, from + m->weights.panel_bytes, n);
+            product->run(c, PRODUCT_UNIT, x + (size_t)step * product->x_step_bytes, x_stride, tiles, tiles_bytes,
+                         n_rows, 2, n, step > begin);
+        }
+    }
 }
 
 /* c[PRODUCT_ROWS][PRODUCT_UNIT] = rows of x times the unit; n_rows <= PRODUCT_ROWS; c has room for every shard. */
-static void multiply(const device *d, const struct unit *u, const uint8_t *x, size_t x_stride, int n_rows, float *c) {
-    const struct device_matrix *m = u->m;
-    const struct kernel_product *product = device_product(d, m->weights.dtype);
+static void multiply(const device *d, const struct device_matrix *m, int64_t i_unit, const uint8_t *x, size_t x_stride,
+                     int n_rows, float *c, uint8_t *tiles) {
     const size_t shard_floats = (size_t)PRODUCT_ROWS * PRODUCT_UNIT;
-    for (int s = 0; s < m->n_shards; s++) {
-        const int n_steps = m->shard_step[s + 1] - m->shard_step[s];
-        const uint8_t *w = u->data + kernel_panel_bytes(u->held, m->shard_step[s]);
-        const uint8_t *x_shard = x + (size_t)m->shard_step[s] * product->x_step_bytes;
-        float *out = c + (size_t)s * shard_floats;
-        if (d->table.unpack[u->held]) d->table.vector[u->held](out, x_shard, w, u->panel_bytes, 2, n_steps, false);
-        else product->run(out, PRODUCT_UNIT, x_shard, x_stride, w, u->panel_bytes, n_rows, 2, n_steps, false);
-    }
+    for (int s = 0; s < m->n_shards; s++)
+        multiply_shard(d, m, i_unit, s, x, x_stride, n_rows, c + (size_t)s * shard_floats, tiles);
     for (int width = 1; width < m->n_shards; width *= 2)
         for (int s = 0; s + width < m->n_shards; s += 2 * width)
             d->table.add(c + (size_t)s * shard_floats, c + (size_t)(s + width) * shard_floats, n_rows * PRODUCT_UNIT);
@@ -163,18 +162,15 @@ static void store_rows(const struct linear_work *w, int part, int64_t i_unit, co
 
 static void linear_piece(const struct linear_work *w, int64_t item, int i_thread) {
     const struct device_linear *a = w->a;
-    const int64_t block = item % w->n_row_blocks;
+    const int row = (int)(item % w->n_row_blocks) * PRODUCT_ROWS;
+    const int n_rows = a->n_rows - row < PRODUCT_ROWS ? a->n_rows - row : PRODUCT_ROWS;
     int64_t i_unit = item / w->n_row_blocks;
     int part = 0;
     while (i_unit >= w->n_units[part]) i_unit -= w->n_units[part++];
-    const int row_0 = (int)(block * ROW_BLOCK), row_end = row_0 + ROW_BLOCK < a->n_rows ? row_0 + ROW_BLOCK : a->n_rows;
-    const struct unit u = prepare(w->d, a->m[part], i_unit, a->n_rows, tiles_of(w->d, i_thread));
     float *c = results_of(w->d, i_thread);
-    for (int row = row_0; row < row_end; row += PRODUCT_ROWS) {
-        const int n = row_end - row < PRODUCT_ROWS ? row_end - row : PRODUCT_ROWS;
-        multiply(w->d, &u, a->x.data + (size_t)row * a->x.stride, a->x.stride, n, c);
-        store_rows(w, part, i_unit, c, row, n);
-    }
+    multiply(w->d, a->m[part], i_unit, a->x.data + (size_t)row * a->x.stride, a->x.stride, n_rows, c,
+             tiles_of(w->d, i_thread));
+    store_rows(w, part, i_unit, c, row, n_rows);
 }
 
 static void linear_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
@@ -188,7 +184,7 @@ static int64_t grain_of(const device *d, int64_t n_items) {
 }
 
 void cpu_linear(device *d, const struct device_linear *a) {
-    struct linear_work w = {.d = d, .a = a, .n_row_blocks = (a->n_rows + ROW_BLOCK - 1) / ROW_BLOCK};
+    struct linear_work w = {.d = d, .a = a, .n_row_blocks = (a->n_rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS};
     int64_t n = 0;
     for (int part = 0; part < a->n_parts; part++) n += w.n_units[part] = units_of(a->m[part]);
     n *= w.n_row_blocks;
@@ -203,25 +199,19 @@ struct gated_work {
 
 static void gated_piece(const struct gated_work *w, int64_t item, int i_thread) {
     const struct device_gated *a = w->a;
-    const int64_t block = item % w->n_row_blocks, i_unit = item / w->n_row_blocks;
-    const int row_0 = (int)(block * ROW_BLOCK), row_end = row_0 + ROW_BLOCK < a->n_rows ? row_0 + ROW_BLOCK : a->n_rows;
-    uint8_t *tiles = tiles_of(w->d, i_thread);
-    const struct unit gate = prepare(w->d, a->gate, i_unit, a->n_rows, tiles);
-    const struct unit up = prepare(w->d, a->up, i_unit, a->n_rows, tiles + (size_t)a->gate->weights.n_steps * 2048);
+    const int row = (int)(item % w->n_row_blocks) * PRODUCT_ROWS;
+    const int n_rows = a->n_rows - row < PRODUCT_ROWS ? a->n_rows - row : PRODUCT_ROWS;
+    const int64_t i_unit = item / w->n_row_blocks, left = a->gate->n_rows - i_unit * PRODUCT_UNIT;
     const struct kernel_product *next = device_product(w->d, a->down->weights.dtype);
-    const int64_t left = a->gate->n_rows - i_unit * PRODUCT_UNIT;
-    const int n_out = left < PRODUCT_UNIT ? (int)left : PRODUCT_UNIT;
-    float *g = results_of(w->d, i_thread), *h = g + (size_t)PRODUCT_ROWS * PRODUCT_UNIT;
-    for (int row = row_0; row < row_end; row += PRODUCT_ROWS) {
-        const int n = row_end - row < PRODUCT_ROWS ? row_end - row : PRODUCT_ROWS;
-        const uint8_t *x = a->x.data + (size_t)row * a->x.stride;
-        multiply(w->d, &gate, x, a->x.stride, n, g);
-        multiply(w->d, &up, x, a->x.stride, n, h);
-        w->d->table.gate(g, g, h, n * PRODUCT_UNIT);
-        for (int i = 0; i < n; i++)
-            next->pack_x(a->out.data + (size_t)(row + i) * a->out.stride + (size_t)i_unit * next->x_step_bytes,
-                         g + (size_t)i * PRODUCT_UNIT, n_out);
-    }
+    const uint8_t *x = a->x.data + (size_t)row * a->x.stride;
+    uint8_t *tiles = tiles_of(w->d, i_thread), *out = a->out.data + (size_t)row * a->out.stride;
+    float *g = results_of(w->d, i_thread), *u = g + (size_t)PRODUCT_ROWS * PRODUCT_UNIT;
+    multiply(w->d, a->gate, i_unit, x, a->x.stride, n_rows, g, tiles);
+    multiply(w->d, a->up, i_unit, x, a->x.stride, n_rows, u, tiles);
+    w->d->table.gate(g, g, u, n_rows * PRODUCT_UNIT);
+    for (int i = 0; i < n_rows; i++)
+        next->pack_x(out + (size_t)i * a->out.stride + (size_t)i_unit * next->x_step_bytes,
+                     g + (size_t)i * PRODUCT_UNIT, left < PRODUCT_UNIT ? (int)left : PRODUCT_UNIT);
 }
 
 static void gated_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
@@ -229,7 +219,7 @@ static void gated_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
 }
 
 void cpu_gated(device *d, const struct device_gated *a) {
-    struct gated_work w = {d, a, (a->n_rows + ROW_BLOCK - 1) / ROW_BLOCK};
+    struct gated_work w = {d, a, (a->n_rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS};
     const int64_t n = units_of(a->gate) * w.n_row_blocks;
     team_for(cpu_of(d)->t, n, grain_of(d, n), gated_pieces, &w);
 }
