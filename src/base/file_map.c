@@ -83,7 +83,8 @@ static int fill_watched(const uint8_t *address) {
         if (at >= map->n_bytes) continue;
         void *page = (void *)(map->data + at);
         const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-        if (syscall(SYS_mmap, page, page_bytes, PROT_READ, flags, -1, 0L) == -1) return 0;
+        /* To the end: what lies behind a cut is gone as well. */
+        if (syscall(SYS_mmap, page, map->n_bytes - at, PROT_READ, flags, -1, 0L) == -1) return 0;
         atomic_store(&map->is_cut, 1);
         return 1;
     }

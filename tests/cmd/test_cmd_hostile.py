@@ -113,7 +113,8 @@ class Lists(unittest.TestCase):
             self.assertIn("--ids: expected 1,2,3, found ", result.stderr)
 
     def test_spaces(self):
-        results = {run("generate", "-m", tiny_model(), "--ids", ids, "-n", 3).stdout for ids in ("7,8", " 7 ,\t8 ", "7 8")}
+        forms = ("7,8", " 7 ,\t8 ", "7 8")
+        results = {run("generate", "-m", tiny_model(), "--ids", ids, "-n", 3).stdout for ids in forms}
         self.assertEqual(len(results), 1)
 
 
