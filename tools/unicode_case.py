@@ -47,7 +47,7 @@ def main():
         simple[name] = differs
     print("/* template_case_table.c: case mappings of Unicode %s, written by tools/unicode_case.py, not by hand. */"
           % unicodedata.unidata_version)
-    print('#include "text/template_case_table.h"\n')
+    print('#include "text/template_case_table.h"\n\n/* clang-format off */\n')
     for name, _ in kinds:
         rows = ranges(simple[name])
         print("const struct case_range template_case_%s[] = {" % name)

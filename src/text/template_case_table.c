@@ -1,6 +1,8 @@
 /* template_case_table.c: case mappings of Unicode 14.0.0, written by tools/unicode_case.py, not by hand. */
 #include "text/template_case_table.h"
 
+/* clang-format off */
+
 const struct case_range template_case_upper[] = {
     {0x61, 0x7A, 1, -32}, {0xB5, 0xB5, 1, 743}, {0xE0, 0xF6, 1, -32}, {0xF8, 0xFE, 1, -32}, {0xFF, 0xFF, 1, 121},
     {0x101, 0x12F, 2, -1}, {0x131, 0x131, 1, -232}, {0x133, 0x137, 2, -1}, {0x13A, 0x148, 2, -1},

@@ -337,8 +337,8 @@ cria_status template_fail_undefined(struct run *r, const struct value *v) {
     if (!u) return template_fail(r, CRIA_FORMAT, "a value is undefined");
     if (u->why) return template_fail(r, CRIA_UNSUPPORTED, "%s: '%.*s'", u->why, (int)u->name->n, u->name->bytes);
     if (!u->owner) return template_fail(r, CRIA_FORMAT, "'%.*s' is undefined", (int)u->name->n, u->name->bytes);
-    return template_fail(r, CRIA_FORMAT, "'%s object' has no %s '%.*s'", u->owner, u->is_element ? "element" : "attribute",
-                         (int)u->name->n, u->name->bytes);
+    return template_fail(r, CRIA_FORMAT, "'%s object' has no %s '%.*s'", u->owner,
+                         u->is_element ? "element" : "attribute", (int)u->name->n, u->name->bytes);
 }
 
 static cria_status make_undefined(struct run *r, struct undefined what, struct value *ret) {
