@@ -62,6 +62,11 @@ static cria_status global_namespace(struct run *r, const struct call *c, struct 
     struct dict *d;
     CHECK(template_dict_new(r, 0, &d));
     CHECK(fill_dict(r, c, d, "namespace"));
+    for (size_t i = 0; i < d->n; i++) {
+        const struct value *key = &d->entries[i].key;
+        if (key->kind == VALUE_STRING && key->text->n && key->text->bytes[0] == '_')
+            return template_fail(r, CRIA_UNSUPPORTED, "a namespace cannot hold a name with an underscore in front");
+    }
     *ret = (struct value){.kind = VALUE_NAMESPACE, .trusted = true, .dict = d};
     return CRIA_OK;
 }
