@@ -48,29 +48,30 @@ static char *show_prompt(EditLine *edit) {
     return text;
 }
 
-/* Waits for a key; false where Ctrl-C came first. SIGINT is let in only inside the wait, so none can fall between the
- * look at the flag and the read. */
-static bool wait_for_key(void) {
+/* Waits until a key can be read: 1; or until a signal came: 0; -1 where the input is broken. SIGINT is let in only
+ * inside the wait, so that none falls between the look at the flag and the wait. */
+static int wait_for_key(void) {
     sigset_t only_interrupt, before;
     fd_set input;
-    int n;
+    FD_ZERO(&input);
+    FD_SET(STDIN_FILENO, &input);
     sigemptyset(&only_interrupt);
     sigaddset(&only_interrupt, SIGINT);
     sigprocmask(SIG_BLOCK, &only_interrupt, &before);
-    do {
-        FD_ZERO(&input);
-        FD_SET(STDIN_FILENO, &input);
-        n = cmd_line_interrupted ? -1 : pselect(STDIN_FILENO + 1, &input, NULL, NULL, NULL, &before);
-    } while (n < 0 && errno == EINTR && !cmd_line_interrupted);
+    const int n = cmd_line_interrupted ? 0 : pselect(STDIN_FILENO + 1, &input, NULL, NULL, NULL, &before);
+    const bool is_signal = n < 0 && errno == EINTR;
     sigprocmask(SIG_SETMASK, &before, NULL);
-    return !cmd_line_interrupted;
+    return is_signal ? 0 : n;
 }
 
 /* One character from the terminal: 1, 0 at the end of the input, -1 where Ctrl-C or an error came between. */
 static int read_char(EditLine *edit, wchar_t *ret) {
     struct cmd_line *l = NULL;
     el_get(edit, EL_CLIENTDATA, &l);
-    while (wait_for_key()) {
+    while (!cmd_line_interrupted) {
+        const int n_ready = wait_for_key();
+        if (n_ready < 0) return -1;
+        if (n_ready == 0) continue;
         char byte;
         const ssize_t n = read(STDIN_FILENO, &byte, 1);
         if (n < 0 && errno == EINTR) continue;
