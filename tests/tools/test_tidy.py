@@ -17,7 +17,8 @@ CLEAN = {
                     "## `docs/`\n- `TOUR.md`: this page\n",
     "src/low/sum.h": "/* sum.h: sums. */\n#ifndef LOW_SUM_H\n#define LOW_SUM_H\nint sum_of(int a, int b);\n#endif\n",
     "src/low/sum.c": '/* sum.c: see sum.h. */\n#include "low/sum.h"\n\nint sum_of(int a, int b) { return a + b; }\n',
-    "src/high/top.c": '/* top.c: the top. */\n#include "low/sum.h"\n\nint top_run(void) {\n    return sum_of(1, 2);\n}\n',
+    "src/high/top.c": '/* top.c: the top. */\n#include "low/sum.h"\n\nint top_run(void) {\n'
+                      '    return sum_of(1, 2);\n}\n',
 }
 
 
@@ -77,7 +78,8 @@ class Tidy(unittest.TestCase):
                 self.assertEqual((code, rules), (1, {rule}), output)
 
     def test_strings_and_comments_are_not_code(self):
-        code, _, output = run_tidy(top('/* atoi( */\nconst char *top_text = "malloc(";\nint top_run(void) { return 0; }'))
+        body = '/* atoi( */\nconst char *top_text = "malloc(";\nint top_run(void) { return 0; }'
+        code, _, output = run_tidy(top(body))
         self.assertEqual(code, 0, output)
 
 
