@@ -60,10 +60,15 @@ void device_matrix_plan(const device *d, const struct device_matrix_source *sour
     *ret = m;
 }
 
-void device_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m,
-                        uint8_t *memory) {
+int64_t device_pack_grain(const struct device_matrix_source *source) {
+    return KERNEL_PANEL * (source->interleaved_heads ? source->interleaved_heads : 1);
+}
+
+void device_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m, uint8_t *memory,
+                        int64_t first_row, int64_t end_row) {
+    CRIA_DASSERT(first_row % device_pack_grain(source) == 0);
     m->weights.data = memory;
-    d->ops->matrix_pack(d, source, m);
+    d->ops->matrix_pack(d, source, m, first_row, end_row);
 }
 
 void device_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out,

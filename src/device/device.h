@@ -62,8 +62,12 @@ struct device_matrix {
  * columns, or NULL for one shard. */
 void device_matrix_plan(const device *d, const struct device_matrix_source *source, bool f32, int n_shards,
                         const int64_t *shard_k, struct device_matrix *ret);
-/* Packs the source into memory (m->n_bytes, zeroed, 64-byte aligned, owned by the caller) and makes m borrow it. */
-void device_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m, uint8_t *memory);
+/* Packs rows first_row .. end_row - 1 of the source into their place in memory (m->n_bytes, zeroed, 64-byte aligned,
+ * owned by the caller) and makes m borrow it. No other rows are read where both are multiples of device_pack_grain() or
+ * the matrix's end; first_row has to be. */
+void device_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m, uint8_t *memory,
+                        int64_t first_row, int64_t end_row);
+int64_t device_pack_grain(const struct device_matrix_source *source);
 /* out[row i] = row ids[i] of the matrix, K floats, out_stride floats apart: the numbers that products would use. */
 void device_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out,
                   size_t out_stride);

@@ -6,7 +6,8 @@
 
 struct device_ops {
     void (*destroy)(device *d);
-    void (*matrix_pack)(device *d, const struct device_matrix_source *source, struct device_matrix *m);
+    void (*matrix_pack)(device *d, const struct device_matrix_source *source, struct device_matrix *m,
+                        int64_t first_row, int64_t end_row);
     void (*embed)(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out,
                   size_t out_stride);
     void (*norm)(device *d, const struct device_norm *a);

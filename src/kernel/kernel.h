@@ -52,9 +52,6 @@ struct kernel_weights {
  * n_panels * 16 written. `w` points at tiles: panel p begins at w + p * w_stride, at step_0. Rows 0 .. any. */
 typedef void kernel_product_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
                                size_t w_stride, int n_rows, int n_panels, int n_steps, bool add);
-/* One row against panels that are still quantised: c[16 p + i], as kernel_product_fn with n_rows = 1. */
-typedef void kernel_vector_fn(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
-                              bool add);
 /* Quantised panel-steps to tiles. */
 typedef void kernel_unpack_fn(uint8_t *tiles, const uint8_t *w, int n_steps);
 /* The codes of one output of a panel-step, from a stored block's 16 bytes of 4-bit codes or its 32 8-bit ones. */
@@ -103,7 +100,8 @@ typedef float kernel_logsumexp_fn(const float *x, int64_t n);
 struct kernel_table {
     enum kernel_isa isa;
     struct kernel_product bf16, f32;
-    kernel_vector_fn *vector[DTYPE_COUNT];          /* one row; NULL: unpack first */
+    kernel_product_fn *few[DTYPE_COUNT];            /* up to few_rows rows against panels that are still quantised */
+    int few_rows;                                   /* 0: always unpack first */
     kernel_unpack_fn *unpack[DTYPE_COUNT];          /* quantised types */
     uint16_t tile_offset[KERNEL_PANEL][ORDER_STEP]; /* place of (output, k) in a bf16 tile, in numbers */
     kernel_pack_codes_fn *pack_nibbles, *pack_bytes;

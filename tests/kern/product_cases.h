@@ -64,8 +64,8 @@ static inline void run_case(const struct kernel_table *t, const struct product_c
         }
     for (int row = 0; row < p->n_rows; row++)
         product->pack_x(packed_x + (size_t)row * x_stride, x + row * p->n_k, p->n_k);
-    if (p->n_rows == 1 && t->vector[p->packed]) {
-        t->vector[p->packed](c, packed_x, w, panel_bytes, p->n_panels, p->n_steps, p->add);
+    if (t->unpack[p->packed] && p->n_rows <= t->few_rows) {
+        t->few[p->packed](c, c_stride, packed_x, x_stride, w, panel_bytes, p->n_rows, p->n_panels, p->n_steps, p->add);
     } else if (t->unpack[p->packed]) {
         for (int panel = 0; panel < p->n_panels; panel++)
             t->unpack[p->packed](tiles + (size_t)panel * tile_panel, w + (size_t)panel * panel_bytes, p->n_steps);
@@ -121,7 +121,7 @@ static inline void check_all_cases(const struct kernel_table *t) {
         {DTYPE_Q4_0, DTYPE_Q4_0}, {DTYPE_Q4_1, DTYPE_Q4_1}, {DTYPE_Q4_K, DTYPE_F32},  {DTYPE_Q5_K, DTYPE_BF16},
         {DTYPE_Q6_K, DTYPE_BF16}, {DTYPE_Q4_K, DTYPE_Q4_K}, {DTYPE_Q5_K, DTYPE_Q5_K}, {DTYPE_Q6_K, DTYPE_Q6_K},
     };
-    static const int row_counts[] = {1, 2, 3, 5, 6, 7, 12, 13, 16, 17, 31, 32, 33, 50};
+    static const int row_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 16, 17, 31, 32, 33, 50};
     struct kernel_table ref;
     kernel_table_init(&ref, KERNEL_ISA_REF);
     int n_cases = 0;

@@ -21,7 +21,8 @@ static inline void cpu_pack_row(const struct device *d, const struct device_matr
                         (int)(m->shard_k[s + 1] - m->shard_k[s]));
 }
 
-void cpu_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m);
+void cpu_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m, int64_t first_row,
+                     int64_t end_row);
 void cpu_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out, size_t out_stride);
 void cpu_linear(device *d, const struct device_linear *a);
 void cpu_gated(device *d, const struct device_gated *a);

@@ -18,6 +18,7 @@ struct packing {
     const device *d;
     const struct device_matrix_source *source;
     struct device_matrix *m;
+    int64_t first_panel;
 };
 
 /* The stored row that becomes output n: heads of interleaved pairs go back to halves. */
@@ -49,13 +50,15 @@ static void pack_panel(const struct packing *p, int64_t panel) {
 }
 
 static void pack_panels(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct packing *p = arg;
     (void)i_thread;
-    for (int64_t panel = begin; panel < end; panel++) pack_panel(arg, panel);
+    for (int64_t panel = begin; panel < end; panel++) pack_panel(p, p->first_panel + panel);
 }
 
-void cpu_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m) {
-    struct packing p = {d, source, m};
-    team_for(cpu_of(d)->t, (m->n_rows + KERNEL_PANEL - 1) / KERNEL_PANEL, 4, pack_panels, &p);
+void cpu_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m, int64_t first_row,
+                     int64_t end_row) {
+    struct packing p = {d, source, m, first_row / KERNEL_PANEL};
+    team_for(cpu_of(d)->t, (end_row - first_row + KERNEL_PANEL - 1) / KERNEL_PANEL, 4, pack_panels, &p);
 }
 
 /* ---- embedding ---- */
@@ -114,8 +117,9 @@ static void multiply_shard(const device *d, const struct device_matrix *m, int64
                   *x_first = x + (size_t)begin * product->x_step_bytes;
     if (!unpack) {
         product->run(c, PRODUCT_UNIT, x_first, x_stride, first, m->weights.panel_bytes, n_rows, 2, end - begin, false);
-    } else if (n_rows == 1 && d->table.vector[dtype]) {
-        d->table.vector[dtype](c, x_first, first, m->weights.panel_bytes, 2, end - begin, false);
+    } else if (n_rows <= d->table.few_rows) {
+        d->table.few[dtype](c, PRODUCT_UNIT, x_first, x_stride, first, m->weights.panel_bytes, n_rows, 2, end - begin,
+                            false);
     } else {
         for (int step = begin; step < end; step += PRODUCT_TILE_STEPS) {
             const int n = end - step < PRODUCT_TILE_STEPS ? end - step : PRODUCT_TILE_STEPS;

@@ -12,10 +12,13 @@ struct null_device {
 
 static void null_destroy(device *d) { alloc_free(d); }
 
-static void null_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m) {
+static void null_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m,
+                             int64_t first_row, int64_t end_row) {
     (void)d;
     (void)source;
     (void)m;
+    (void)first_row;
+    (void)end_row;
 }
 
 static void null_embed(device *d, const struct device_matrix *m, const int32_t *ids, int n_rows, float *out,

@@ -93,24 +93,25 @@ static void pack_x(uint8_t *x, const float *values, int n) {
     }
 }
 
-/* Runs an AVX-512 one-row kernel on activations widened a few steps at a time. */
+/* Runs an AVX-512 kernel on one row of activations, widened a few steps at a time. */
 static void widened(enum dtype d, float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,
                     int n_steps, bool add) {
     float wide[WIDE_STEPS * ORDER_STEP];
-    kernel_vector_fn *kernel = product_avx512_vector(d);
+    kernel_product_fn *kernel = product_avx512_few(d);
     for (int s = 0; s < n_steps; s += WIDE_STEPS) {
         const int n = n_steps - s < WIDE_STEPS ? n_steps - s : WIDE_STEPS;
         for (int k = 0; k < n * ORDER_STEP; k += KERNEL_PANEL) {
             const __m256i halves = _mm256_loadu_si256((const __m256i *)(x + (size_t)s * X_STEP + (size_t)k * 2));
             _mm512_storeu_si512(wide + k, _mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
         }
-        kernel(c, (const uint8_t *)wide, w + kernel_panel_bytes(d, s), w_stride, n_panels, n, add || s > 0);
+        kernel(c, 0, (const uint8_t *)wide, 0, w + kernel_panel_bytes(d, s), w_stride, 1, n_panels, n, add || s > 0);
     }
 }
 
 #define TYPE(name, d)                                                                                      \
-    static void vector_##name(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels, \
-                              int n_steps, bool add) {                                                     \
+    static void few_##name(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, \
+                           size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {             \
+        (void)c_stride, (void)x_stride, (void)n_rows;                                                      \
         widened(d, c, x, w, w_stride, n_panels, n_steps, add);                                             \
     }
 TYPE(q8_0, DTYPE_Q8_0)
@@ -123,10 +124,11 @@ TYPE(q6_k, DTYPE_Q6_K)
 
 void product_fill_amx(struct kernel_table *t) {
     t->bf16 = (struct kernel_product){product_bf16, pack_x, X_STEP};
-    t->vector[DTYPE_Q8_0] = vector_q8_0;
-    t->vector[DTYPE_Q4_0] = vector_q4_0;
-    t->vector[DTYPE_Q4_1] = vector_q4_1;
-    t->vector[DTYPE_Q4_K] = vector_q4_k;
-    t->vector[DTYPE_Q5_K] = vector_q5_k;
-    t->vector[DTYPE_Q6_K] = vector_q6_k;
+    t->few_rows = 1;
+    t->few[DTYPE_Q8_0] = few_q8_0;
+    t->few[DTYPE_Q4_0] = few_q4_0;
+    t->few[DTYPE_Q4_1] = few_q4_1;
+    t->few[DTYPE_Q4_K] = few_q4_k;
+    t->few[DTYPE_Q5_K] = few_q5_k;
+    t->few[DTYPE_Q6_K] = few_q6_k;
 }

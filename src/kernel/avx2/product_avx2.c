@@ -4,7 +4,7 @@
 #include "kernel/panel.h"
 #include "kernel/rows_fill.h"
 
-enum { ROWS_AT_ONCE = 3, TILE_ROWS = ORDER_STEP / 2, HALF = 8 };
+enum { ROWS_AT_ONCE = 3, FEW_ROWS = 4, TILE_ROWS = ORDER_STEP / 2, HALF = 8 };
 
 static inline __m256 even_of(__m256i pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)); }
 static inline __m256 odd_of(__m256i pairs) {
@@ -194,38 +194,45 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
         }
 }
 
-__attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x,
-                                                         const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
-                                                         bool add) {
-    for (int p = 0; p < n_panels; p++) {
-        __m256 accumulator[2];
-        for (int half = 0; half < 2; half++)
-            accumulator[half] = add ? _mm256_loadu_ps(c + p * KERNEL_PANEL + half * HALF) : _mm256_setzero_ps();
-        for (int s = 0; s < n_steps; s++) {
-            const float *values = (const float *)x + s * ORDER_STEP;
-            for (int half = 0; half < 2; half++) {
-                const struct step_codes codes = load_codes(d, w + (size_t)p * w_stride, s, half);
-                __m256 e = _mm256_setzero_ps(), o = _mm256_setzero_ps();
+/* n_rows (a constant where this is inlined) against eight outputs of a quantised panel. */
+__attribute__((always_inline)) static inline void few_half(const enum dtype d, float *c, size_t c_stride,
+                                                           const uint8_t *x, size_t x_stride, const uint8_t *w,
+                                                           int n_steps, bool add, int half, const int n_rows) {
+    __m256 accumulator[FEW_ROWS];
+    for (int i = 0; i < n_rows; i++)
+        accumulator[i] = add ? _mm256_loadu_ps(c + (size_t)i * c_stride) : _mm256_setzero_ps();
+    for (int s = 0; s < n_steps; s++) {
+        const struct step_codes codes = load_codes(d, w, s, half);
+        __m256 e[FEW_ROWS], o[FEW_ROWS];
+        for (int i = 0; i < n_rows; i++) e[i] = o[i] = _mm256_setzero_ps();
 #pragma GCC unroll 16
-                for (int r = 0; r < TILE_ROWS; r++) {
-                    const __m256 even = _mm256_castsi256_ps(weights_at(d, &codes, 2 * r));
-                    const __m256 odd = _mm256_castsi256_ps(weights_at(d, &codes, 2 * r + 1));
-                    e = _mm256_fmadd_ps(even, _mm256_broadcast_ss(values + 2 * r), e);
-                    o = _mm256_fmadd_ps(odd, _mm256_broadcast_ss(values + 2 * r + 1), o);
-                }
-                accumulator[half] = _mm256_add_ps(accumulator[half], _mm256_add_ps(e, o));
+        for (int r = 0; r < TILE_ROWS; r++) {
+            const __m256 even = _mm256_castsi256_ps(weights_at(d, &codes, 2 * r));
+            const __m256 odd = _mm256_castsi256_ps(weights_at(d, &codes, 2 * r + 1));
+            for (int i = 0; i < n_rows; i++) {
+                const float *values = (const float *)(x + (size_t)i * x_stride) + s * ORDER_STEP;
+                e[i] = _mm256_fmadd_ps(even, _mm256_broadcast_ss(values + 2 * r), e[i]);
+                o[i] = _mm256_fmadd_ps(odd, _mm256_broadcast_ss(values + 2 * r + 1), o[i]);
             }
         }
-        for (int half = 0; half < 2; half++) _mm256_storeu_ps(c + p * KERNEL_PANEL + half * HALF, accumulator[half]);
+        for (int i = 0; i < n_rows; i++) accumulator[i] = _mm256_add_ps(accumulator[i], _mm256_add_ps(e[i], o[i]));
     }
+    for (int i = 0; i < n_rows; i++) _mm256_storeu_ps(c + (size_t)i * c_stride, accumulator[i]);
 }
 
-/* The entry points of each quantised type. */
+/* The entry points of each quantised type; p counts halves of panels. */
+#define ROWS(n, d)                                                                       \
+    case n:                                                                              \
+        few_half(d, c + p * HALF, c_stride, x, x_stride, panel, n_steps, add, p % 2, n); \
+        break;
 #define TYPE(name, d)                                                                                          \
     static void unpack_##name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(d, tiles, w, n_steps); } \
-    static void vector_##name(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,     \
-                              int n_steps, bool add) {                                                         \
-        vector(d, c, x, w, w_stride, n_panels, n_steps, add);                                                  \
+    static void few_##name(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,     \
+                           size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {                 \
+        for (int p = 0; p < 2 * n_panels; p++) {                                                               \
+            const uint8_t *panel = w + (size_t)(p / 2) * w_stride;                                             \
+            switch (n_rows) { ROWS(1, d) ROWS(2, d) ROWS(3, d) ROWS(4, d) }                                    \
+        }                                                                                                      \
     }
 TYPE(q8_0, DTYPE_Q8_0)
 TYPE(q4_0, DTYPE_Q4_0)
@@ -234,20 +241,22 @@ TYPE(q4_k, DTYPE_Q4_K)
 TYPE(q5_k, DTYPE_Q5_K)
 TYPE(q6_k, DTYPE_Q6_K)
 #undef TYPE
+#undef ROWS
 
 void product_fill_avx2(struct kernel_table *t) {
     t->bf16 = (struct kernel_product){product_bf16, pack_x_bf16, ORDER_STEP * sizeof(float)};
     t->f32 = (struct kernel_product){product_f32, panel_pack_x_f32, ORDER_STEP * sizeof(float)};
+    t->few_rows = FEW_ROWS;
     t->unpack[DTYPE_Q8_0] = unpack_q8_0;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1;
-    t->vector[DTYPE_Q8_0] = vector_q8_0;
-    t->vector[DTYPE_Q4_0] = vector_q4_0;
-    t->vector[DTYPE_Q4_1] = vector_q4_1;
+    t->few[DTYPE_Q8_0] = few_q8_0;
+    t->few[DTYPE_Q4_0] = few_q4_0;
+    t->few[DTYPE_Q4_1] = few_q4_1;
     t->unpack[DTYPE_Q4_K] = unpack_q4_k;
     t->unpack[DTYPE_Q5_K] = unpack_q5_k;
     t->unpack[DTYPE_Q6_K] = unpack_q6_k;
-    t->vector[DTYPE_Q4_K] = vector_q4_k;
-    t->vector[DTYPE_Q5_K] = vector_q5_k;
-    t->vector[DTYPE_Q6_K] = vector_q6_k;
+    t->few[DTYPE_Q4_K] = few_q4_k;
+    t->few[DTYPE_Q5_K] = few_q5_k;
+    t->few[DTYPE_Q6_K] = few_q6_k;
 }

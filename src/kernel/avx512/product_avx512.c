@@ -9,7 +9,7 @@
 #include "kernel/panel.h"
 #include "kernel/rows_fill.h"
 
-enum { ROWS_AT_ONCE = 6, TILE_ROWS = ORDER_STEP / 2 };
+enum { ROWS_AT_ONCE = 6, FEW_ROWS = 8, TILE_ROWS = ORDER_STEP / 2 };
 
 static inline __m512 even_of(__m512i pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)); }
 static inline __m512 odd_of(__m512i pairs) {
@@ -77,14 +77,14 @@ typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stri
                                          const uint8_t *w, size_t w_stride, int n_steps, bool add) {   \
         kind(c, c_stride, x, x_stride, w, w_stride, n_steps, add, rows, panels);                       \
     }
-#define BLOCKS(kind)                                                                                            \
-    BLOCK(kind, 1, 1)                                                                                           \
-    BLOCK(kind, 2, 1)                                                                                           \
-    BLOCK(kind, 3, 1) BLOCK(kind, 4, 1) BLOCK(kind, 5, 1) BLOCK(kind, 6, 1) BLOCK(kind, 1, 2) BLOCK(kind, 2, 2) \
-        BLOCK(kind, 3, 2) BLOCK(kind, 4, 2) BLOCK(kind, 5, 2)                                                   \
-            BLOCK(kind, 6, 2) static block_fn *const kind##_table[2][ROWS_AT_ONCE] = {                          \
-                {kind##_1_1, kind##_2_1, kind##_3_1, kind##_4_1, kind##_5_1, kind##_6_1},                       \
-                {kind##_1_2, kind##_2_2, kind##_3_2, kind##_4_2, kind##_5_2, kind##_6_2}};
+#define BLOCKS(kind)                                                                                                   \
+    BLOCK(kind, 1, 1)                                                                                                  \
+    BLOCK(kind, 2, 1)                                                                                                  \
+    BLOCK(kind, 3, 1)                                                                                                  \
+    BLOCK(kind, 4, 1) BLOCK(kind, 5, 1) BLOCK(kind, 6, 1) BLOCK(kind, 1, 2) BLOCK(kind, 2, 2) BLOCK(kind, 3, 2)        \
+        BLOCK(kind, 4, 2) BLOCK(kind, 5, 2) BLOCK(kind, 6, 2) static block_fn *const kind##_table[2][ROWS_AT_ONCE] = { \
+            {kind##_1_1, kind##_2_1, kind##_3_1, kind##_4_1, kind##_5_1, kind##_6_1},                                  \
+            {kind##_1_2, kind##_2_2, kind##_3_2, kind##_4_2, kind##_5_2, kind##_6_2}};
 BLOCKS(block_bf16)
 BLOCKS(block_f32)
 #undef BLOCKS
@@ -215,36 +215,49 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
     }
 }
 
-__attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x,
-                                                         const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
-                                                         bool add) {
+/* n_rows (a constant where this is inlined) against quantised panels: the numbers of a k are made once, in a register.
+ */
+__attribute__((always_inline)) static inline void few(const enum dtype d, float *c, size_t c_stride, const uint8_t *x,
+                                                      size_t x_stride, const uint8_t *w, size_t w_stride, int n_panels,
+                                                      int n_steps, bool add, const int n_rows) {
     for (int p = 0; p < n_panels; p++) {
         const uint8_t *panel = w + (size_t)p * w_stride;
-        __m512 accumulator = add ? _mm512_loadu_ps(c + p * KERNEL_PANEL) : _mm512_setzero_ps();
+        float *out = c + (size_t)p * KERNEL_PANEL;
+        __m512 accumulator[FEW_ROWS];
+        for (int i = 0; i < n_rows; i++)
+            accumulator[i] = add ? _mm512_loadu_ps(out + (size_t)i * c_stride) : _mm512_setzero_ps();
         for (int s = 0; s < n_steps; s++) {
             const struct step_codes codes = load_codes(d, panel, s);
+            __m512 e[FEW_ROWS], o[FEW_ROWS];
             _mm_prefetch((const char *)(codes.bytes + 2048), _MM_HINT_T0);
-            const float *values = (const float *)x + s * ORDER_STEP;
-            __m512 e = _mm512_setzero_ps(), o = _mm512_setzero_ps();
+            for (int i = 0; i < n_rows; i++) e[i] = o[i] = _mm512_setzero_ps();
 #pragma GCC unroll 16
             for (int r = 0; r < TILE_ROWS; r++) {
                 const __m512 even = _mm512_castsi512_ps(weights_at(d, &codes, 2 * r));
                 const __m512 odd = _mm512_castsi512_ps(weights_at(d, &codes, 2 * r + 1));
-                e = _mm512_fmadd_ps(even, _mm512_set1_ps(values[2 * r]), e);
-                o = _mm512_fmadd_ps(odd, _mm512_set1_ps(values[2 * r + 1]), o);
+#pragma GCC unroll 8
+                for (int i = 0; i < n_rows; i++) {
+                    const float *values = (const float *)(x + (size_t)i * x_stride) + s * ORDER_STEP;
+                    e[i] = _mm512_fmadd_ps(even, _mm512_set1_ps(values[2 * r]), e[i]);
+                    o[i] = _mm512_fmadd_ps(odd, _mm512_set1_ps(values[2 * r + 1]), o[i]);
+                }
             }
-            accumulator = _mm512_add_ps(accumulator, _mm512_add_ps(e, o));
+            for (int i = 0; i < n_rows; i++) accumulator[i] = _mm512_add_ps(accumulator[i], _mm512_add_ps(e[i], o[i]));
         }
-        _mm512_storeu_ps(c + p * KERNEL_PANEL, accumulator);
+        for (int i = 0; i < n_rows; i++) _mm512_storeu_ps(out + (size_t)i * c_stride, accumulator[i]);
     }
 }
 
 /* The entry points of each quantised type. */
-#define TYPE(name, d)                                                                                          \
-    static void unpack_##name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(d, tiles, w, n_steps); } \
-    static void vector_##name(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,     \
-                              int n_steps, bool add) {                                                         \
-        vector(d, c, x, w, w_stride, n_panels, n_steps, add);                                                  \
+#define ROWS(n, d)                                                                \
+    case n:                                                                       \
+        few(d, c, c_stride, x, x_stride, w, w_stride, n_panels, n_steps, add, n); \
+        break;
+#define TYPE(name, d)                                                                                               \
+    static void unpack_##name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(d, tiles, w, n_steps); }      \
+    static void few_##name(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,          \
+                           size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {                      \
+        switch (n_rows) { ROWS(1, d) ROWS(2, d) ROWS(3, d) ROWS(4, d) ROWS(5, d) ROWS(6, d) ROWS(7, d) ROWS(8, d) } \
     }
 TYPE(q8_0, DTYPE_Q8_0)
 TYPE(q4_0, DTYPE_Q4_0)
@@ -253,12 +266,13 @@ TYPE(q4_k, DTYPE_Q4_K)
 TYPE(q5_k, DTYPE_Q5_K)
 TYPE(q6_k, DTYPE_Q6_K)
 #undef TYPE
+#undef ROWS
 
-kernel_vector_fn *product_avx512_vector(enum dtype d) {
-    static kernel_vector_fn *const vectors[DTYPE_COUNT] = {
-        [DTYPE_Q8_0] = vector_q8_0, [DTYPE_Q4_0] = vector_q4_0, [DTYPE_Q4_1] = vector_q4_1,
-        [DTYPE_Q4_K] = vector_q4_k, [DTYPE_Q5_K] = vector_q5_k, [DTYPE_Q6_K] = vector_q6_k};
-    return vectors[d];
+kernel_product_fn *product_avx512_few(enum dtype d) {
+    static kernel_product_fn *const kernels[DTYPE_COUNT] = {
+        [DTYPE_Q8_0] = few_q8_0, [DTYPE_Q4_0] = few_q4_0, [DTYPE_Q4_1] = few_q4_1,
+        [DTYPE_Q4_K] = few_q4_k, [DTYPE_Q5_K] = few_q5_k, [DTYPE_Q6_K] = few_q6_k};
+    return kernels[d];
 }
 
 void product_fill_avx512(struct kernel_table *t) {
@@ -270,5 +284,6 @@ void product_fill_avx512(struct kernel_table *t) {
     t->unpack[DTYPE_Q4_K] = unpack_q4_k;
     t->unpack[DTYPE_Q5_K] = unpack_q5_k;
     t->unpack[DTYPE_Q6_K] = unpack_q6_k;
-    for (int d = DTYPE_Q8_0; d < DTYPE_COUNT; d++) t->vector[d] = product_avx512_vector((enum dtype)d);
+    t->few_rows = FEW_ROWS;
+    for (int d = DTYPE_Q8_0; d < DTYPE_COUNT; d++) t->few[d] = product_avx512_few((enum dtype)d);
 }

@@ -13,7 +13,7 @@
 #include "kernel/panel.h"
 #include "kernel/rows_fill.h"
 
-enum { ROWS_AT_ONCE = 6, ROW_PAIRS = 8 };
+enum { ROWS_AT_ONCE = 6, FEW_ROWS = 8, ROW_PAIRS = 8 };
 
 static inline __m512bh pairs_of(__m512i v) { return (__m512bh)v; }
 
@@ -68,7 +68,8 @@ BLOCK(1, 1)
 BLOCK(2, 1)
 BLOCK(3, 1)
 BLOCK(4, 1)
-BLOCK(5, 1) BLOCK(6, 1) BLOCK(1, 2) BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2) BLOCK(6, 2)
+BLOCK(5, 1)
+BLOCK(6, 1) BLOCK(1, 2) BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2) BLOCK(6, 2)
 #undef BLOCK
 
     static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
@@ -215,34 +216,50 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
     }
 }
 
-__attribute__((always_inline)) static inline void vector(const enum dtype d, float *c, const uint8_t *x,
-                                                         const uint8_t *w, size_t w_stride, int n_panels, int n_steps,
-                                                         bool add) {
+/* n_rows (a constant where this is inlined) against quantised panels: each row of a tile is made once, in a register.
+ */
+__attribute__((always_inline)) static inline void few(const enum dtype d, float *c, size_t c_stride, const uint8_t *x,
+                                                      size_t x_stride, const uint8_t *w, size_t w_stride, int n_panels,
+                                                      int n_steps, bool add, const int n_rows) {
     for (int p = 0; p < n_panels; p++) {
         const uint8_t *panel = w + (size_t)p * w_stride;
-        __m512 accumulator = add ? _mm512_loadu_ps(c + p * KERNEL_PANEL) : _mm512_setzero_ps();
+        float *out = c + (size_t)p * KERNEL_PANEL;
+        __m512 accumulator[FEW_ROWS];
+        for (int i = 0; i < n_rows; i++)
+            accumulator[i] = add ? _mm512_loadu_ps(out + (size_t)i * c_stride) : _mm512_setzero_ps();
         for (int s = 0; s < n_steps; s++) {
             const struct step_codes codes = load_codes(d, panel, s);
+            __m512 chain[FEW_ROWS][2];
             _mm_prefetch((const char *)(codes.bytes + 2048), _MM_HINT_T0);
-            __m512 chain[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+            for (int i = 0; i < n_rows; i++) chain[i][0] = chain[i][1] = _mm512_setzero_ps();
 #pragma GCC unroll 8
             for (int r = 0; r < ROW_PAIRS; r++)
 #pragma GCC unroll 2
-                for (int half = 0; half < 2; half++)
-                    chain[half] = _mm512_dpbf16_ps(chain[half], tile_row(d, &codes, half, r),
-                                                   broadcast_pair(x + s * 64, half * ROW_PAIRS + r));
-            accumulator = _mm512_add_ps(accumulator, _mm512_add_ps(chain[0], chain[1]));
+                for (int half = 0; half < 2; half++) {
+                    const __m512bh weights = tile_row(d, &codes, half, r);
+#pragma GCC unroll 8
+                    for (int i = 0; i < n_rows; i++)
+                        chain[i][half] =
+                            _mm512_dpbf16_ps(chain[i][half], weights,
+                                             broadcast_pair(x + (size_t)i * x_stride + s * 64, half * ROW_PAIRS + r));
+                }
+            for (int i = 0; i < n_rows; i++)
+                accumulator[i] = _mm512_add_ps(accumulator[i], _mm512_add_ps(chain[i][0], chain[i][1]));
         }
-        _mm512_storeu_ps(c + p * KERNEL_PANEL, accumulator);
+        for (int i = 0; i < n_rows; i++) _mm512_storeu_ps(out + (size_t)i * c_stride, accumulator[i]);
     }
 }
 
 /* The entry points of each quantised type. */
-#define TYPE(name, d)                                                                                          \
-    static void unpack_##name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(d, tiles, w, n_steps); } \
-    static void vector_##name(float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,     \
-                              int n_steps, bool add) {                                                         \
-        vector(d, c, x, w, w_stride, n_panels, n_steps, add);                                                  \
+#define ROWS(n, d)                                                                \
+    case n:                                                                       \
+        few(d, c, c_stride, x, x_stride, w, w_stride, n_panels, n_steps, add, n); \
+        break;
+#define TYPE(name, d)                                                                                               \
+    static void unpack_##name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(d, tiles, w, n_steps); }      \
+    static void few_##name(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,          \
+                           size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {                      \
+        switch (n_rows) { ROWS(1, d) ROWS(2, d) ROWS(3, d) ROWS(4, d) ROWS(5, d) ROWS(6, d) ROWS(7, d) ROWS(8, d) } \
     }
 TYPE(q8_0, DTYPE_Q8_0)
 TYPE(q4_0, DTYPE_Q4_0)
@@ -251,6 +268,7 @@ TYPE(q4_k, DTYPE_Q4_K)
 TYPE(q5_k, DTYPE_Q5_K)
 TYPE(q6_k, DTYPE_Q6_K)
 #undef TYPE
+#undef ROWS
 
 /* The word of k = j, j + 4, .. j + 28 for each j: low halves of bytes j, j + 4, j + 8, j + 12, then their high halves.
  */
@@ -283,16 +301,17 @@ void product_fill_avx512bf16(struct kernel_table *t) {
     t->unpack[DTYPE_Q8_0] = unpack_q8_0;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1;
-    t->vector[DTYPE_Q8_0] = vector_q8_0;
-    t->vector[DTYPE_Q4_0] = vector_q4_0;
-    t->vector[DTYPE_Q4_1] = vector_q4_1;
+    t->few[DTYPE_Q8_0] = few_q8_0;
+    t->few[DTYPE_Q4_0] = few_q4_0;
+    t->few[DTYPE_Q4_1] = few_q4_1;
     t->unpack[DTYPE_Q4_K] = unpack_q4_k;
     t->unpack[DTYPE_Q5_K] = unpack_q5_k;
     t->unpack[DTYPE_Q6_K] = unpack_q6_k;
-    t->vector[DTYPE_Q4_K] = vector_q4_k;
-    t->vector[DTYPE_Q5_K] = vector_q5_k;
-    t->vector[DTYPE_Q6_K] = vector_q6_k;
+    t->few[DTYPE_Q4_K] = few_q4_k;
+    t->few[DTYPE_Q5_K] = few_q5_k;
+    t->few[DTYPE_Q6_K] = few_q6_k;
     t->code_place = code_place;
+    t->few_rows = FEW_ROWS;
     t->pack_nibbles = pack_nibbles;
     t->pack_bytes = pack_bytes;
     for (int n = 0; n < KERNEL_PANEL; n++)
