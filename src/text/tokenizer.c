@@ -138,18 +138,38 @@ cria_status tokenizer_add_note(tokenizer *t, struct cria_error *err, const char 
     return CRIA_OK; /* those that are there say enough */
 }
 
-static cria_status build_tries(tokenizer *t, struct cria_error *err) {
-    struct buffer out = buffer_make(1 << 20), spare = buffer_make(1 << 20);
+/* FORMAT where two added tokens have the same text. */
+static cria_status check_added_once(const tokenizer *t, struct cria_error *err) {
+    struct trie seen = {0};
+    bool is_new = true;
     cria_status status = CRIA_OK;
     for (size_t i = 0; i < t->n_added; i++) {
         struct text_span s = token_table_bytes(&t->bpe.table, t->added[i].id);
-        if (!t->added[i].special) t->any_always = true;
-        if (!t->added[i].normalised || t->added[i].in_normal_form || !t->normaliser.n_steps) {
-            TRY(trie_add(t->added[i].normalised ? &t->normalised : &t->raw, s.bytes, s.n, (uint32_t)i, err));
-            continue;
+        TRY(trie_add(&seen, s.bytes, s.n, (uint32_t)i, &is_new, err));
+        if (is_new) continue;
+        status = ERROR_SET(err, CRIA_FORMAT, "the added token %u, '%.*s', comes twice", t->added[i].id,
+                           (int)(s.n < 80 ? s.n : 80), s.bytes);
+        goto out;
+    }
+out:
+    trie_deinit(&seen);
+    return status;
+}
+
+static cria_status build_tries(tokenizer *t, struct cria_error *err) {
+    struct buffer out = buffer_make(1 << 20), spare = buffer_make(1 << 20);
+    bool is_new;
+    cria_status status;
+    TRY(check_added_once(t, err));
+    for (size_t i = 0; i < t->n_added; i++) {
+        struct added_token *added = &t->added[i];
+        struct text_span s = token_table_bytes(&t->bpe.table, added->id);
+        if (!added->special) t->any_always = true;
+        if (added->normalised && !added->in_normal_form && t->normaliser.n_steps) {
+            TRY(normalise(&t->normaliser, s.bytes, s.n, true, &out, &spare, err));
+            s = (struct text_span){buffer_text(&out), out.n_bytes};
         }
-        TRY(normalise(&t->normaliser, s.bytes, s.n, true, &out, &spare, err));
-        if (out.n_bytes) TRY(trie_add(&t->normalised, out.data, out.n_bytes, (uint32_t)i, err));
+        if (s.n) TRY(trie_add(added->normalised ? &t->normalised : &t->raw, s.bytes, s.n, (uint32_t)i, &is_new, err));
     }
 out:
     buffer_free(&out);

@@ -7,7 +7,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buffer.h"
@@ -74,6 +76,7 @@ static void test_broken_vocabularies(void **state) {
         {"\"c\": 3", "\"\\u0061\": 3", CRIA_FORMAT, "twice"},
         {"\"id\": 5, \"content\": \"<s>\"", "\"id\": 4, \"content\": \"<s>\"", CRIA_FORMAT, "two tokens have the id 4"},
         {"\"id\": 5, \"content\": \"<s>\"", "\"id\": 5, \"content\": \"ab\"", CRIA_FORMAT, "two ids"},
+        {"[{\"id\": 5", "[{\"id\": 6, \"content\": \"<s>\"}, {\"id\": 5", CRIA_FORMAT, NULL},
         {"\"id\": 5", "\"id\": -1", CRIA_RANGE, NULL},
         {"\"id\": 5", "\"id\": 1e3", CRIA_FORMAT, NULL},
         {"\"id\": 5", "\"id\": 99999999999", CRIA_RANGE, NULL},
@@ -168,6 +171,27 @@ static void test_limits(void **state) {
     buffer_free(&many);
 }
 
+/* T01: a file of 200 MB is refused before it is read; one of the right size is opened by what it contains. */
+static void test_file(void **state) {
+    (void)state;
+    char path[] = "/tmp/cria-tokenizer-XXXXXX";
+    tokenizer *t = NULL;
+    struct cria_error err = {0};
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, good, sizeof good - 1), sizeof good - 1);
+    assert_int_equal(tokenizer_open(&t, path, &err), CRIA_OK);
+    tokenizer_destroy(&t);
+    assert_int_equal(ftruncate(fd, 200000000), 0);
+    assert_int_equal(tokenizer_open(&t, path, &err), CRIA_LIMIT);
+    assert_non_null(strstr(err.text, path));
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(tokenizer_open(&t, path, &err), CRIA_FORMAT);
+    assert_null(t);
+    close(fd);
+    unlink(path);
+}
+
 static void check_long_token(size_t n, cria_status wanted) {
     struct buffer b = buffer_make((size_t)4 << 20), whole;
     buffer_append_text(&b, "\"");
@@ -232,8 +256,13 @@ static void test_bos(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_broken_vocabularies), cmocka_unit_test(test_refused_parts), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_long_tokens),         cmocka_unit_test(test_mutations),     cmocka_unit_test(test_bos),
+        cmocka_unit_test(test_broken_vocabularies),
+        cmocka_unit_test(test_refused_parts),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_long_tokens),
+        cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_bos),
+        cmocka_unit_test(test_file),
     };
     return cmocka_run_group_tests_name("tokenizer_json", tests, NULL, NULL);
 }

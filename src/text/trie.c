@@ -62,12 +62,14 @@ out:
     return status;
 }
 
-cria_status trie_add(struct trie *t, const char *bytes, size_t n, uint32_t value, struct cria_error *err) {
+cria_status trie_add(struct trie *t, const char *bytes, size_t n, uint32_t value, bool *ret_is_new,
+                     struct cria_error *err) {
     cria_status status;
     uint32_t node = 0;
     if (t->n_nodes == 0) TRY(add_node(t, &node, err));
     for (size_t i = 0; i < n; i++) TRY(step_or_add(t, node, (uint8_t)bytes[i], &node, err));
-    if (!t->values[node]) t->values[node] = value + 1;
+    *ret_is_new = t->values[node] == 0;
+    if (*ret_is_new) t->values[node] = value + 1;
     t->first[(uint8_t)bytes[0]] = true;
     return CRIA_OK;
 out:

@@ -18,12 +18,12 @@ struct trie {
     bool first[256]; /* whether a string begins with the byte */
 };
 
-#define TRIE_MAX_NODES (1u << 24)
+#define TRIE_MAX_NODES (1u << 20)
 
 void trie_deinit(struct trie *t);
-/* Enters a string of n > 0 bytes; where it was entered before the earlier value stays. Zero-initialise *t before the
- * first. */
-CRIA_MUST_CHECK cria_status trie_add(struct trie *t, const char *bytes, size_t n, uint32_t value,
+/* Enters a string of n > 0 bytes; where it was entered before *ret_is_new is false and the earlier value stays.
+ * Zero-initialise *t before the first. */
+CRIA_MUST_CHECK cria_status trie_add(struct trie *t, const char *bytes, size_t n, uint32_t value, bool *ret_is_new,
                                      struct cria_error *err);
 /* The node behind `node` by `byte`, 0 where there is none. */
 uint32_t trie_step(const struct trie *t, uint32_t node, uint8_t byte);
