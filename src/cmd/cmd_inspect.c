@@ -25,7 +25,7 @@ struct memory_need {
     int64_t context;
     enum llama_compute compute;
     enum dtype kv;
-    uint64_t kv_bytes, activation_bytes;
+    uint64_t weight_bytes, kv_bytes, activation_bytes; /* weights as they are packed, not as the file has them */
 };
 
 static enum llama_compute chosen_compute(const struct cmd_model *m, const struct conf *c) {
@@ -54,6 +54,7 @@ static cria_status find_need(const struct cmd_model *m, const struct conf *c, st
                                                   .max_context = need.context};
     status = llama_session_bytes(model_files_config(m->files), need.compute, &options, &need.kv_bytes,
                                  &need.activation_bytes, err);
+    if (status == CRIA_OK) status = llama_weights_bytes(m->files, need.compute, &need.weight_bytes, err);
     if (status == CRIA_OK) *ret = need;
     return status;
 }
@@ -138,13 +139,13 @@ static void json_tensors(json_writer *w, const struct cmd_model *m) {
     json_write_end_array(w);
 }
 
-static void json_memory(json_writer *w, const struct cmd_model *m, const struct memory_need *need) {
+static void json_memory(json_writer *w, const struct memory_need *need) {
     json_write_key(w, "memory");
     json_write_begin_object(w);
     json_string(w, "compute", compute_name(need->compute));
     json_string(w, "kv", need->kv == DTYPE_F32 ? "f32" : "bf16");
     json_int(w, "context", need->context);
-    json_int(w, "weight_bytes", (int64_t)model_files_weight_bytes(m->files));
+    json_int(w, "weight_bytes", (int64_t)need->weight_bytes);
     json_int(w, "kv_bytes", (int64_t)need->kv_bytes);
     json_int(w, "activation_bytes", (int64_t)need->activation_bytes);
     json_write_end_object(w);
@@ -189,7 +190,7 @@ static void inspect_json(struct buffer *out, const struct cmd_model *m, const st
     json_int(&w, "bytes", (int64_t)model_files_bytes(m->files));
     if (sha256) json_string(&w, "weights_sha256", sha256);
     json_config(&w, model_files_config(m->files));
-    json_memory(&w, m, need);
+    json_memory(&w, need);
     json_tokenizer(&w, m->tok);
     json_string(&w, "template", model_files_template(m->files));
     json_notes(&w, m);
@@ -239,13 +240,12 @@ static void page_tensors(struct buffer *out, const struct cmd_model *m, bool eac
     }
 }
 
-static void page_memory(struct buffer *out, const struct cmd_model *m, const struct memory_need *need) {
+static void page_memory(struct buffer *out, const struct memory_need *need) {
     char weights[32], kv[32], activations[32], all[32];
-    const uint64_t weight_bytes = model_files_weight_bytes(m->files);
-    cmd_bytes_text(weight_bytes, weights);
+    cmd_bytes_text(need->weight_bytes, weights);
     cmd_bytes_text(need->kv_bytes, kv);
     cmd_bytes_text(need->activation_bytes, activations);
-    cmd_bytes_text(weight_bytes + need->kv_bytes + need->activation_bytes, all);
+    cmd_bytes_text(need->weight_bytes + need->kv_bytes + need->activation_bytes, all);
     buffer_append_format(out, "\nMemory (compute %s, one sequence of %" PRId64 " tokens)\n",
                          compute_name(need->compute), need->context);
     buffer_append_format(out, "  weights       %s\n  keys, values  %s (%s)\n  activations   %s\n  together      %s\n",
@@ -289,7 +289,7 @@ static void inspect_page(struct buffer *out, const struct cmd_model *m, const st
     if (sha256) buffer_append_format(out, "  every weight is finite; SHA-256 of the weights %s\n", sha256);
     page_config(out, config);
     page_tensors(out, m, conf_flag(c, CONF_TENSORS));
-    page_memory(out, m, need);
+    page_memory(out, need);
     page_tokenizer(out, m->tok);
     page_template(out, model_files_template(m->files));
     if (model_files_note(m->files, 0) || (m->tok && tokenizer_note(m->tok, 0))) buffer_append_text(out, "\nNotes\n");

@@ -44,9 +44,8 @@ CRIA_MUST_CHECK cria_status model_files_tokenizer(const model_files *m, tokenize
 const char *model_files_template(const model_files *m);
 /* "GGUF v3", "Hugging Face directory". */
 const char *model_files_kind(const model_files *m);
-/* Bytes of all files of the model, and of its weights alone. */
+/* Bytes of all files of the model. */
 uint64_t model_files_bytes(const model_files *m);
-uint64_t model_files_weight_bytes(const model_files *m);
 /* SHA-256 over the stored bytes of all weights in table order: names which weights a result belongs to. */
 CRIA_MUST_CHECK cria_status model_files_digest(const model_files *m, uint8_t out[32], struct cria_error *err);
 /* Notes for `inspect` about what was ignored (truncation sections, inv_freq tensors); the i-th, or NULL. */

@@ -70,7 +70,11 @@ static cria_status walk_tensor(const struct model_files *m, const struct model_t
     const size_t block = dtype_info(t->dtype)->block_bytes, piece = PIECE / block * block;
     for (size_t at = 0; at < t->n_bytes; at += piece) {
         const size_t n = t->n_bytes - at < piece ? t->n_bytes - at : piece;
+        struct model_tensor part = *t;
+        part.data = (const uint8_t *)t->data + at;
+        part.n_bytes = n;
         cria_status status = model_files_read(m, t, at, n, buffer, err);
+        model_files_release(m, &part);
         if (status == CRIA_OK) status = see(arg, t, at, buffer, n, err);
         if (status != CRIA_OK) return status;
     }
@@ -167,13 +171,6 @@ out:
     alloc_free(buffer);
     if (status == CRIA_OK) *ret_same = !c.differs;
     return status;
-}
-
-uint64_t model_files_weight_bytes(const model_files *m) {
-    uint64_t sum = 0;
-    const size_t n = m->tensors ? (size_t)ARCH_W_COUNT * (size_t)m->config.n_layers : 0;
-    for (size_t i = 0; i < n; i++) sum += m->tensors[i].n_bytes;
-    return sum;
 }
 
 void model_files_release(const model_files *m, const struct model_tensor *t) {

@@ -29,6 +29,9 @@ struct llama_model_options {
  */
 CRIA_MUST_CHECK cria_status llama_model_load(llama_model **ret, const model_files *files, device *dev,
                                              const struct llama_model_options *options, struct cria_error *err);
+/* Bytes that the packed weights would have, without packing them. */
+CRIA_MUST_CHECK cria_status llama_weights_bytes(const model_files *files, enum llama_compute compute, uint64_t *ret,
+                                                struct cria_error *err);
 void llama_model_destroy(llama_model **m);
 const struct arch_config *llama_model_config(const llama_model *m);
 enum llama_compute llama_model_compute(const llama_model *m);

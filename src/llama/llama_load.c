@@ -1,8 +1,9 @@
 /* llama_load.c: binding a model: every weight described, booked in one allocation, packed straight from the mapped
  * file.
  *
- * There is never a second copy: a tensor is packed into its final place and the file's pages are let go. The threads of
- * the device read the mapping; a file that is cut or written meanwhile ends the load (model_files_watch()). */
+ * There is never a second copy: a tensor is packed into its final place, some MiB at a time, and the file's pages are
+ * let go. The threads of the device read the mapping; a file that is cut or written meanwhile ends the load
+ * (model_files_watch()). */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -88,6 +89,26 @@ void llama_load_describe(llama_model *m, const model_files *files) {
 
 static size_t aligned(size_t n) { return (n + PAGES_ALIGNMENT - 1) / PAGES_ALIGNMENT * PAGES_ALIGNMENT; }
 
+/* What of a file's pages is in memory beside the packed weights: more gains no speed. */
+static const size_t piece_bytes = (size_t)16 << 20;
+
+static void pack_matrix(llama_model *m, const model_files *files, enum arch_weight w, int layer, uint8_t *memory) {
+    struct device_matrix *matrix = matrix_of(m, w, layer);
+    const struct device_matrix_source source = source_of(m, files, w, layer);
+    const struct model_tensor t = model_files_tensor(files, w, layer);
+    const size_t row_bytes = dtype_bytes(t.dtype, (size_t)t.n_columns);
+    const int64_t grain = device_pack_grain(&source), grains = (int64_t)(piece_bytes / row_bytes) / grain;
+    const int64_t piece = grain * (grains > 0 ? grains : 1);
+    for (int64_t row = 0; row < t.n_rows; row += piece) {
+        const int64_t end = t.n_rows - row < piece ? t.n_rows : row + piece;
+        struct model_tensor part = t;
+        device_matrix_pack(m->dev, &source, matrix, memory, row, end);
+        part.data = (const uint8_t *)t.data + (size_t)row * row_bytes;
+        part.n_bytes = (size_t)(end - row) * row_bytes;
+        model_files_release(files, &part);
+    }
+}
+
 /* Packs one weight to the place at *offset; with memory NULL only moves the offset. */
 static void place_one(llama_model *m, const model_files *files, enum arch_weight w, int layer, uint8_t *memory,
                       size_t *offset) {
@@ -95,16 +116,11 @@ static void place_one(llama_model *m, const model_files *files, enum arch_weight
     int64_t n_rows, n_columns;
     arch_weight_shape(&m->config, w, &n_rows, &n_columns);
     if (memory && matrix) {
-        const struct device_matrix_source source = source_of(m, files, w, layer);
-        device_matrix_pack(m->dev, &source, matrix, memory + *offset);
+        pack_matrix(m, files, w, layer, memory + *offset);
     } else if (memory) {
         const struct model_tensor t = model_files_tensor(files, w, layer);
         *vector_of(m, w, layer) = (float *)(void *)(memory + *offset);
         dtype_row_to_f32(t.dtype, t.data, (size_t)n_columns, (float *)(void *)(memory + *offset));
-    }
-    if (memory) {
-        const struct model_tensor t = model_files_tensor(files, w, layer);
-        model_files_release(files, &t);
     }
     *offset += aligned(matrix ? matrix->n_bytes : (size_t)n_columns * sizeof(float));
 }
@@ -129,6 +145,25 @@ static enum llama_compute default_compute(const model_files *files, const struct
             if (model_files_tensor(files, (enum arch_weight)w, layer).dtype != DTYPE_F32) return LLAMA_COMPUTE_BF16;
     }
     return LLAMA_COMPUTE_F32;
+}
+
+cria_status llama_weights_bytes(const model_files *files, enum llama_compute compute, uint64_t *ret,
+                                struct cria_error *err) {
+    llama_model shape = {.config = *model_files_config(files), .compute = compute};
+    cria_status status = CRIA_OK;
+    if (compute == LLAMA_COMPUTE_DEFAULT) shape.compute = default_compute(files, &shape.config);
+    TRY(device_create_null(&shape.dev, err));
+    shape.layers = alloc_zeroed((size_t)shape.config.n_layers, sizeof *shape.layers);
+    if (!shape.layers) {
+        status = ERROR_NOMEM(err, (size_t)shape.config.n_layers * sizeof *shape.layers, "the model's layers");
+        goto out;
+    }
+    llama_load_describe(&shape, files);
+    *ret = place_all(&shape, files, NULL);
+out:
+    alloc_free(shape.layers);
+    device_destroy(&shape.dev);
+    return status;
 }
 
 cria_status llama_model_load(llama_model **ret, const model_files *files, device *dev,
