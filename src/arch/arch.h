@@ -101,19 +101,22 @@ void arch_weight_name(enum arch_naming naming, enum arch_weight w, int layer, ch
 /* Number of parameters. */
 int64_t arch_parameters(const struct arch_config *c);
 
-/* Activations: one row for each value of a forward pass that memory is planned for. The dtype is where it is rounded,
- * once. */
+/* Activations: one row for each value of a forward pass. The dtype is where it is rounded, once. The session books its
+ * memory by these rows (llama/llama_plan.c). */
 enum arch_activation {
     ARCH_A_RESIDUAL,
     ARCH_A_ATTN_NORMED,
+    ARCH_A_QKV,
     ARCH_A_Q,
     ARCH_A_K,
     ARCH_A_V,
+    ARCH_A_ATTN_ROWS,
     ARCH_A_ATTN_OUT,
     ARCH_A_FFN_NORMED,
     ARCH_A_GATE,
     ARCH_A_UP,
     ARCH_A_HIDDEN,
+    ARCH_A_FINAL_ROWS,
     ARCH_A_FINAL_NORMED,
     ARCH_A_LOGITS,
     ARCH_A_COUNT
@@ -122,13 +125,21 @@ enum arch_activation {
 /* In which number format a value stands: f32 always; that of products (bf16, or f32 in compute mode f32); the cache's.
  */
 enum arch_number { ARCH_NUMBER_F32, ARCH_NUMBER_COMPUTE, ARCH_NUMBER_KV };
-/* Rows or columns of an activation: tokens, rows of logits, D, H x S, G x S, F, V. */
+/* Where a value lies. */
+enum arch_place {
+    ARCH_PLACE_BOOKED, /* in memory of the session, for the stages of its life */
+    ARCH_PLACE_CACHE,  /* in the KV cache, as long as its sequence */
+    ARCH_PLACE_INSIDE, /* inside a piece of one stage's work: never in memory */
+    ARCH_PLACE_CALLER  /* in memory of whoever asked for it */
+};
+/* Rows or columns of an activation: tokens, rows of logits, D, H x S, G x S, (H + 2 G) x S, F, V. */
 enum arch_letter {
     ARCH_LETTER_T,
     ARCH_LETTER_N,
     ARCH_LETTER_D,
     ARCH_LETTER_HS,
     ARCH_LETTER_GS,
+    ARCH_LETTER_QKV,
     ARCH_LETTER_F,
     ARCH_LETTER_V
 };
@@ -151,6 +162,8 @@ struct arch_activation_row {
     enum arch_letter rows, columns;
     enum arch_number number;
     enum arch_stage first_use, last_use; /* both inclusive */
+    enum arch_place place;
+    enum arch_weight next; /* of a COMPUTE row: the product that it is packed for, else NONE */
 };
 
 const struct arch_activation_row *arch_activation_row(enum arch_activation a);

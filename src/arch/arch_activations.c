@@ -1,26 +1,33 @@
 /* arch_activations.c: the table of activations: shapes, number formats (where each is rounded) and lifetimes. */
 #include "arch/arch.h"
 
+/* Short names for a table that fits its lines. */
+#define STAGES(first, last) ARCH_STAGE_##first, ARCH_STAGE_##last
+#define SHAPE(rows, columns) ARCH_LETTER_##rows, ARCH_LETTER_##columns
+#define BOOKED ARCH_PLACE_BOOKED
+#define F32 ARCH_NUMBER_F32
+#define COMPUTE ARCH_NUMBER_COMPUTE
+#define KV ARCH_NUMBER_KV
+
 static const struct arch_activation_row rows[ARCH_A_COUNT] = {
-    [ARCH_A_RESIDUAL] = {"residual", ARCH_LETTER_T, ARCH_LETTER_D, ARCH_NUMBER_F32, ARCH_STAGE_EMBED,
-                         ARCH_STAGE_FINAL_NORM},
-    [ARCH_A_ATTN_NORMED] = {"attn_normed", ARCH_LETTER_T, ARCH_LETTER_D, ARCH_NUMBER_COMPUTE, ARCH_STAGE_ATTN_NORM,
-                            ARCH_STAGE_QKV},
-    /* q and k are rounded after the rotation. */
-    [ARCH_A_Q] = {"q", ARCH_LETTER_T, ARCH_LETTER_HS, ARCH_NUMBER_KV, ARCH_STAGE_QKV, ARCH_STAGE_ATTENTION},
-    [ARCH_A_K] = {"k", ARCH_LETTER_T, ARCH_LETTER_GS, ARCH_NUMBER_KV, ARCH_STAGE_QKV, ARCH_STAGE_ATTENTION},
-    [ARCH_A_V] = {"v", ARCH_LETTER_T, ARCH_LETTER_GS, ARCH_NUMBER_KV, ARCH_STAGE_QKV, ARCH_STAGE_ATTENTION},
-    [ARCH_A_ATTN_OUT] = {"attn_out", ARCH_LETTER_T, ARCH_LETTER_HS, ARCH_NUMBER_COMPUTE, ARCH_STAGE_ATTENTION,
-                         ARCH_STAGE_ATTN_PRODUCT},
-    [ARCH_A_FFN_NORMED] = {"ffn_normed", ARCH_LETTER_T, ARCH_LETTER_D, ARCH_NUMBER_COMPUTE, ARCH_STAGE_FFN_NORM,
-                           ARCH_STAGE_GATE_UP},
-    [ARCH_A_GATE] = {"gate", ARCH_LETTER_T, ARCH_LETTER_F, ARCH_NUMBER_F32, ARCH_STAGE_GATE_UP, ARCH_STAGE_GATE_UP},
-    [ARCH_A_UP] = {"up", ARCH_LETTER_T, ARCH_LETTER_F, ARCH_NUMBER_F32, ARCH_STAGE_GATE_UP, ARCH_STAGE_GATE_UP},
-    [ARCH_A_HIDDEN] = {"hidden", ARCH_LETTER_T, ARCH_LETTER_F, ARCH_NUMBER_COMPUTE, ARCH_STAGE_GATE_UP,
-                       ARCH_STAGE_DOWN},
-    [ARCH_A_FINAL_NORMED] = {"final_normed", ARCH_LETTER_N, ARCH_LETTER_D, ARCH_NUMBER_COMPUTE, ARCH_STAGE_FINAL_NORM,
-                             ARCH_STAGE_HEAD},
-    [ARCH_A_LOGITS] = {"logits", ARCH_LETTER_N, ARCH_LETTER_V, ARCH_NUMBER_F32, ARCH_STAGE_HEAD, ARCH_STAGE_HEAD},
+    [ARCH_A_RESIDUAL] = {"residual", SHAPE(T, D), F32, STAGES(EMBED, FINAL_NORM), BOOKED, ARCH_W_NONE},
+    [ARCH_A_ATTN_NORMED] = {"attn_normed", SHAPE(T, D), COMPUTE, STAGES(ATTN_NORM, QKV), BOOKED, ARCH_W_Q},
+    /* The products side by side, before the rotation; q and k are rounded after it. */
+    [ARCH_A_QKV] = {"qkv", SHAPE(T, QKV), F32, STAGES(QKV, ATTENTION), BOOKED, ARCH_W_NONE},
+    [ARCH_A_Q] = {"q", SHAPE(T, HS), KV, STAGES(ATTENTION, ATTENTION), BOOKED, ARCH_W_NONE},
+    [ARCH_A_K] = {"k", SHAPE(T, GS), KV, STAGES(ATTENTION, ATTENTION), ARCH_PLACE_CACHE, ARCH_W_NONE},
+    [ARCH_A_V] = {"v", SHAPE(T, GS), KV, STAGES(ATTENTION, ATTENTION), ARCH_PLACE_CACHE, ARCH_W_NONE},
+    /* A row's heads come from different threads and are rounded and packed when all are there. */
+    [ARCH_A_ATTN_ROWS] = {"attn_rows", SHAPE(T, HS), F32, STAGES(ATTENTION, ATTENTION), BOOKED, ARCH_W_NONE},
+    [ARCH_A_ATTN_OUT] = {"attn_out", SHAPE(T, HS), COMPUTE, STAGES(ATTENTION, ATTN_PRODUCT), BOOKED, ARCH_W_O},
+    [ARCH_A_FFN_NORMED] = {"ffn_normed", SHAPE(T, D), COMPUTE, STAGES(FFN_NORM, GATE_UP), BOOKED, ARCH_W_GATE},
+    [ARCH_A_GATE] = {"gate", SHAPE(T, F), F32, STAGES(GATE_UP, GATE_UP), ARCH_PLACE_INSIDE, ARCH_W_NONE},
+    [ARCH_A_UP] = {"up", SHAPE(T, F), F32, STAGES(GATE_UP, GATE_UP), ARCH_PLACE_INSIDE, ARCH_W_NONE},
+    [ARCH_A_HIDDEN] = {"hidden", SHAPE(T, F), COMPUTE, STAGES(GATE_UP, DOWN), BOOKED, ARCH_W_DOWN},
+    /* The residual's rows whose logits are wanted, side by side. */
+    [ARCH_A_FINAL_ROWS] = {"final_rows", SHAPE(N, D), F32, STAGES(FINAL_NORM, FINAL_NORM), BOOKED, ARCH_W_NONE},
+    [ARCH_A_FINAL_NORMED] = {"final_normed", SHAPE(N, D), COMPUTE, STAGES(FINAL_NORM, HEAD), BOOKED, ARCH_W_HEAD},
+    [ARCH_A_LOGITS] = {"logits", SHAPE(N, V), F32, STAGES(HEAD, HEAD), ARCH_PLACE_CALLER, ARCH_W_NONE},
 };
 
 const struct arch_activation_row *arch_activation_row(enum arch_activation a) {
@@ -40,6 +47,8 @@ const char *arch_letter_text(enum arch_letter letter) {
             return "H*S";
         case ARCH_LETTER_GS:
             return "G*S";
+        case ARCH_LETTER_QKV:
+            return "(H+2G)*S";
         case ARCH_LETTER_F:
             return "F";
         case ARCH_LETTER_V:
@@ -60,6 +69,8 @@ int64_t arch_letter_value(const struct arch_config *c, enum arch_letter letter, 
             return c->n_heads * c->head_size;
         case ARCH_LETTER_GS:
             return c->n_kv_heads * c->head_size;
+        case ARCH_LETTER_QKV:
+            return (c->n_heads + 2 * c->n_kv_heads) * c->head_size;
         case ARCH_LETTER_F:
             return c->d_ff;
         case ARCH_LETTER_V:

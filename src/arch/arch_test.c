@@ -258,16 +258,24 @@ static void test_rope_rule_equals_its_divisors(void **state) {
     for (int i = 0; i < 64; i++) assert_true(fabsf(divided[i] - ruled[i]) <= 1.2e-7f * ruled[i]);
 }
 
-/* Catches a lifetime that ends before the stage that reads the value, and letters that do not follow the model. */
+/* Catches a lifetime that ends before the stage that reads the value, letters that do not follow the model, a value
+ * that is packed for no product or for one that does not take its columns, and an unrounded value that says it is
+ * packed. */
 static void test_activations(void **state) {
     (void)state;
     const struct arch_config c = config_of(&models[3]);
     for (int a = 0; a < ARCH_A_COUNT; a++) {
         const struct arch_activation_row *row = arch_activation_row((enum arch_activation)a);
         assert_true(row->name && row->first_use <= row->last_use);
+        assert_int_equal(row->next != ARCH_W_NONE, row->number == ARCH_NUMBER_COMPUTE);
+        if (row->next == ARCH_W_NONE) continue;
+        int64_t n_rows, n_columns;
+        arch_weight_shape(&c, row->next, &n_rows, &n_columns);
+        assert_int_equal(arch_letter_value(&c, row->columns, 3, 2), n_columns);
     }
     assert_int_equal(arch_activation_row(ARCH_A_HIDDEN)->last_use, ARCH_STAGE_DOWN);
     assert_int_equal(arch_letter_value(&c, ARCH_LETTER_GS, 3, 2), 1024);
+    assert_int_equal(arch_letter_value(&c, ARCH_LETTER_QKV, 3, 2), 6144);
     assert_int_equal(arch_letter_value(&c, ARCH_LETTER_N, 3, 2), 2);
     assert_string_equal(arch_letter_text(ARCH_LETTER_HS), "H*S");
 }

@@ -18,9 +18,9 @@ cria_status llama_block_fwd(llama_session *s, int layer, struct llama_batch batc
     const int64_t qkv_width = (c->n_heads + 2 * c->n_kv_heads) * c->head_size;
     const struct nn_floats x = {s->residual, batch.n_rows, c->d_model, (size_t)c->d_model};
     const struct nn_floats qkv = {s->qkv, batch.n_rows, qkv_width, (size_t)qkv_width};
-    struct nn_packed normed = s->normed, attn_out = s->attn_out, hidden = s->hidden;
-    normed.n_rows = attn_out.n_rows = hidden.n_rows = batch.n_rows;
-    normed.row_bytes = device_row_bytes(m->dev, &w->q);
+    struct nn_packed attn_normed = s->attn_normed, attn_out = s->attn_out, ffn_normed = s->ffn_normed,
+                     hidden = s->hidden;
+    attn_normed.n_rows = attn_out.n_rows = ffn_normed.n_rows = hidden.n_rows = batch.n_rows;
     uint8_t *cache = (uint8_t *)s->cache.data + (size_t)layer * s->kv.page_bytes;
     const struct device_rotate rotate = {.qkv = s->qkv,
                                          .qkv_stride = (size_t)qkv_width,
@@ -48,12 +48,12 @@ cria_status llama_block_fwd(llama_session *s, int layer, struct llama_batch batc
                                                .scratch = s->attention_scratch,
                                                .max_context = s->options.max_context};
     cria_status status = CRIA_OK;
-    TRY(nn_rmsnorm_fwd(m->dev, x, w->attn_norm, eps, &w->q, normed, err)); /* F1 */
-    TRY(nn_linear_fwd(m->dev, normed, (const struct device_matrix *[]){&w->q, &w->k, &w->v}, 3, false, qkv, err));
+    TRY(nn_rmsnorm_fwd(m->dev, x, w->attn_norm, eps, &w->q, attn_normed, err)); /* F1 */
+    TRY(nn_linear_fwd(m->dev, attn_normed, (const struct device_matrix *[]){&w->q, &w->k, &w->v}, 3, false, qkv, err));
     TRY(nn_attention_fwd(m->dev, qkv, &rotate, &attention, attn_out, err));                          /* F2 */
     TRY(nn_linear_fwd(m->dev, attn_out, (const struct device_matrix *[]){&w->o}, 1, true, x, err));  /* F3 */
-    TRY(nn_rmsnorm_fwd(m->dev, x, w->ffn_norm, eps, &w->gate, normed, err));                         /* F4 */
-    TRY(nn_gated_fwd(m->dev, normed, &w->gate, &w->up, &w->down, hidden, err));                      /* F5 */
+    TRY(nn_rmsnorm_fwd(m->dev, x, w->ffn_norm, eps, &w->gate, ffn_normed, err));                     /* F4 */
+    TRY(nn_gated_fwd(m->dev, ffn_normed, &w->gate, &w->up, &w->down, hidden, err));                  /* F5 */
     TRY(nn_linear_fwd(m->dev, hidden, (const struct device_matrix *[]){&w->down}, 1, true, x, err)); /* F6 */
 out:
     return status;

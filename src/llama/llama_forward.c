@@ -20,32 +20,36 @@ static void fill_rotation(llama_session *s, int64_t end) {
 static void bind_books(llama_session *s, const struct llama_books *b) {
     const llama_model *m = s->model;
     const plan *p = s->books;
-    const int rows = s->options.max_rows, logits = s->options.max_logits;
-    const struct llama_layer *w = &m->layers[0];
-    s->residual = plan_bind(p, b->residual);
-    s->qkv = plan_bind(p, b->qkv);
-    s->attn_rows = plan_bind(p, b->attn_rows);
-    s->final_rows = plan_bind(p, b->final_rows);
+    const struct {
+        float **floats;
+        enum arch_activation a;
+    } plain[] = {{&s->residual, ARCH_A_RESIDUAL},
+                 {&s->qkv, ARCH_A_QKV},
+                 {&s->attn_rows, ARCH_A_ATTN_ROWS},
+                 {&s->final_rows, ARCH_A_FINAL_ROWS}};
+    const struct {
+        struct nn_packed *packed;
+        enum arch_activation a;
+    } packed[] = {{&s->attn_normed, ARCH_A_ATTN_NORMED},
+                  {&s->attn_out, ARCH_A_ATTN_OUT},
+                  {&s->ffn_normed, ARCH_A_FFN_NORMED},
+                  {&s->hidden, ARCH_A_HIDDEN},
+                  {&s->final_normed, ARCH_A_FINAL_NORMED}};
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
+        *plain[i].floats = plan_bind(p, b->activations[plain[i].a]);
+    for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++) {
+        const enum arch_activation a = packed[i].a;
+        const bool is_final = arch_activation_row(a)->rows == ARCH_LETTER_N;
+        const size_t bytes = llama_plan_row_bytes(m, &s->kv, a);
+        *packed[i].packed = (struct nn_packed){
+            {plan_bind(p, b->activations[a]), bytes}, is_final ? s->options.max_logits : s->options.max_rows, bytes};
+    }
+    s->q = (struct device_rows){plan_bind(p, b->activations[ARCH_A_Q]), 0};
     s->cosines = plan_bind(p, b->cosines);
     s->sines = plan_bind(p, b->sines);
     s->runs = plan_bind(p, b->runs);
     s->scratch = plan_bind(p, b->scratch);
     s->attention_scratch = plan_bind(p, b->attention_scratch);
-    s->q = (struct device_rows){plan_bind(p, b->q), 0};
-    const struct {
-        struct nn_packed *packed;
-        int booking, n_rows;
-        const struct device_matrix *next;
-    } packed[] = {
-        {&s->normed, b->normed, rows, &w->q},
-        {&s->attn_out, b->attn_out, rows, &w->o},
-        {&s->hidden, b->hidden, rows, &w->down},
-        {&s->final_normed, b->final_normed, logits, &m->head},
-    };
-    for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++) {
-        const size_t bytes = device_row_bytes(m->dev, packed[i].next);
-        *packed[i].packed = (struct nn_packed){{plan_bind(p, packed[i].booking), bytes}, packed[i].n_rows, bytes};
-    }
 }
 
 static void bind_cache(llama_session *s, const struct llama_books *b) {

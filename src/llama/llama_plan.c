@@ -1,4 +1,7 @@
-/* llama_plan.c: what a session needs, booked before anything is computed. */
+/* llama_plan.c: what a session needs, booked before anything is computed.
+ *
+ * The activations are the rows of arch/arch_activations.c with the device's bytes for each; to them come the tables of
+ * the session itself, which are no values of the forward pass. */
 #include "llama/llama_private.h"
 
 #include "base/alloc.h"
@@ -29,24 +32,83 @@ cria_status llama_plan_options(const struct arch_config *c, enum llama_compute c
     return CRIA_OK;
 }
 
-struct booking {
-    int *ret;
-    const char *name;
-    size_t n, size;
-    enum arch_stage first, last;
-};
+static cria_status book(plan *p, const char *name, size_t n, size_t size, int first, int last, int *ret,
+                        struct cria_error *err) {
+    size_t bytes;
+    if (checked_mul_size(n, size, &bytes))
+        return ERROR_SET(err, CRIA_LIMIT, "%s: %zu x %zu bytes cannot be counted", name, n, size);
+    return plan_book(p, name, bytes, PAGES_ALIGNMENT, first, last, ret, err);
+}
 
-static cria_status book_all(plan *p, const struct booking *rows, size_t n_rows, struct cria_error *err) {
-    for (size_t i = 0; i < n_rows; i++) {
-        size_t bytes;
-        if (checked_mul_size(rows[i].n, rows[i].size, &bytes))
-            return ERROR_SET(err, CRIA_LIMIT, "%s: %zu x %zu bytes cannot be counted", rows[i].name, rows[i].n,
-                             rows[i].size);
-        const cria_status status =
-            plan_book(p, rows[i].name, bytes, PAGES_ALIGNMENT, (int)rows[i].first, (int)rows[i].last, rows[i].ret, err);
+/* What a packed row is multiplied with; the layers are alike. */
+static const struct device_matrix *next_matrix(const llama_model *m, enum arch_weight next) {
+    switch (next) {
+        case ARCH_W_Q:
+            return &m->layers[0].q;
+        case ARCH_W_O:
+            return &m->layers[0].o;
+        case ARCH_W_GATE:
+            return &m->layers[0].gate;
+        case ARCH_W_DOWN:
+            return &m->layers[0].down;
+        default:
+            return &m->head;
+    }
+}
+
+size_t llama_plan_row_bytes(const llama_model *m, const struct device_kv *kv, enum arch_activation a) {
+    const struct arch_activation_row *row = arch_activation_row(a);
+    switch (row->number) {
+        case ARCH_NUMBER_F32:
+            break;
+        case ARCH_NUMBER_COMPUTE:
+            return device_row_bytes(m->dev, next_matrix(m, row->next));
+        case ARCH_NUMBER_KV:
+            return device_q_bytes(m->dev, kv, m->config.n_heads);
+    }
+    return (size_t)arch_letter_value(&m->config, row->columns, 0, 0) * sizeof(float);
+}
+
+static cria_status book_activations(const llama_model *m, const struct llama_session_options *o,
+                                    const struct device_kv *kv, plan *p, struct llama_books *books,
+                                    struct cria_error *err) {
+    for (int a = 0; a < ARCH_A_COUNT; a++) {
+        const struct arch_activation_row *row = arch_activation_row((enum arch_activation)a);
+        if (row->place != ARCH_PLACE_BOOKED) continue;
+        const size_t n = (size_t)arch_letter_value(&m->config, row->rows, o->max_rows, o->max_logits);
+        const cria_status status = book(p, row->name, n, llama_plan_row_bytes(m, kv, (enum arch_activation)a),
+                                        (int)row->first_use, (int)row->last_use, &books->activations[a], err);
         if (status != CRIA_OK) return status;
     }
     return CRIA_OK;
+}
+
+static cria_status book_tables(const llama_model *m, const struct llama_session_options *o, const struct device_kv *kv,
+                               plan *p, struct llama_books *books, struct cria_error *err) {
+    const struct arch_config *c = &m->config;
+    const size_t angles = (size_t)o->max_context * (size_t)c->head_size / 2;
+    const size_t sequences = (size_t)o->max_sequences, pages = (size_t)llama_plan_pages(o);
+    const struct {
+        int *ret;
+        const char *name;
+        size_t n, size;
+    } table[] = {
+        {&books->scratch, "product scratch", 1, device_scratch_bytes(m->dev, llama_plan_widest(c))},
+        {&books->cosines, "cosines", angles, sizeof(float)},
+        {&books->sines, "sines", angles, sizeof(float)},
+        {&books->runs, "runs", sequences, sizeof(struct device_run)},
+        {&books->page_tables, "page tables", sequences * (size_t)llama_plan_pages_per_sequence(o), sizeof(int32_t)},
+        {&books->free_pages, "free pages", pages, sizeof(int32_t)},
+        {&books->page_users, "page users", pages, sizeof(int32_t)},
+        {&books->sequences, "sequences", sequences, sizeof(struct llama_sequence)},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const cria_status status =
+            book(p, table[i].name, table[i].n, table[i].size, PLAN_ALWAYS_FIRST, PLAN_ALWAYS_LAST, table[i].ret, err);
+        if (status != CRIA_OK) return status;
+    }
+    return book(p, "attention scratch", 1, device_attention_bytes(m->dev, kv, c->n_heads, o->max_context),
+                ARCH_STAGE_ATTENTION, ARCH_STAGE_ATTENTION, &books->attention_scratch, err);
 }
 
 int64_t llama_plan_widest(const struct arch_config *c) {
@@ -57,46 +119,13 @@ int64_t llama_plan_widest(const struct arch_config *c) {
 
 cria_status llama_plan_book(const llama_model *m, const struct llama_session_options *o, plan **ret,
                             struct llama_books *books, struct cria_error *err) {
-    const struct arch_config *c = &m->config;
-    const struct llama_layer *w = &m->layers[0];
     struct device_kv kv;
-    device_kv_plan(m->dev, o->kv_dtype, c->n_kv_heads, c->head_size, &kv);
-    const size_t rows = (size_t)o->max_rows, heads = (size_t)(c->n_heads * c->head_size),
-                 half = (size_t)c->head_size / 2;
-    const size_t normed = device_row_bytes(m->dev, &w->q), logits = (size_t)o->max_logits;
-    const size_t sequences = (size_t)o->max_sequences, pages = (size_t)llama_plan_pages(o);
-    const enum arch_stage always = (enum arch_stage)PLAN_ALWAYS_FIRST, end = (enum arch_stage)PLAN_ALWAYS_LAST;
-    const struct booking table[] = {
-        {&books->residual, "residual", rows * (size_t)c->d_model, sizeof(float), ARCH_STAGE_EMBED,
-         ARCH_STAGE_FINAL_NORM},
-        {&books->normed, "normed", rows, normed, ARCH_STAGE_ATTN_NORM, ARCH_STAGE_GATE_UP},
-        {&books->qkv, "qkv", rows * (heads + 2 * (size_t)(c->n_kv_heads * c->head_size)), sizeof(float), ARCH_STAGE_QKV,
-         ARCH_STAGE_ATTENTION},
-        {&books->q, "q", rows, device_q_bytes(m->dev, &kv, c->n_heads), ARCH_STAGE_ATTENTION, ARCH_STAGE_ATTENTION},
-        {&books->attn_rows, "attn_rows", rows * heads, sizeof(float), ARCH_STAGE_ATTENTION, ARCH_STAGE_ATTENTION},
-        {&books->attn_out, "attn_out", rows, device_row_bytes(m->dev, &w->o), ARCH_STAGE_ATTENTION,
-         ARCH_STAGE_ATTN_PRODUCT},
-        {&books->hidden, "hidden", rows, device_row_bytes(m->dev, &w->down), ARCH_STAGE_GATE_UP, ARCH_STAGE_DOWN},
-        {&books->final_rows, "final_rows", logits * (size_t)c->d_model, sizeof(float), ARCH_STAGE_FINAL_NORM,
-         ARCH_STAGE_HEAD},
-        {&books->final_normed, "final_normed", logits, device_row_bytes(m->dev, &m->head), ARCH_STAGE_FINAL_NORM,
-         ARCH_STAGE_HEAD},
-        {&books->scratch, "product scratch", 1, device_scratch_bytes(m->dev, llama_plan_widest(c)), always, end},
-        {&books->attention_scratch, "attention scratch", 1,
-         device_attention_bytes(m->dev, &kv, c->n_heads, o->max_context), ARCH_STAGE_ATTENTION, ARCH_STAGE_ATTENTION},
-        {&books->cosines, "cosines", (size_t)o->max_context * half, sizeof(float), always, end},
-        {&books->sines, "sines", (size_t)o->max_context * half, sizeof(float), always, end},
-        {&books->runs, "runs", sequences, sizeof(struct device_run), always, end},
-        {&books->page_tables, "page tables", sequences * (size_t)llama_plan_pages_per_sequence(o), sizeof(int32_t),
-         always, end},
-        {&books->free_pages, "free pages", pages, sizeof(int32_t), always, end},
-        {&books->page_users, "page users", pages, sizeof(int32_t), always, end},
-        {&books->sequences, "sequences", sequences, sizeof(struct llama_sequence), always, end},
-    };
+    device_kv_plan(m->dev, o->kv_dtype, m->config.n_kv_heads, m->config.head_size, &kv);
     plan *p = NULL;
     cria_status status = plan_create(&p, err);
     if (status != CRIA_OK) return status;
-    TRY(book_all(p, table, sizeof table / sizeof table[0], err));
+    TRY(book_activations(m, o, &kv, p, books, err));
+    TRY(book_tables(m, o, &kv, p, books, err));
     TRY(plan_seal(p, err));
     *ret = p;
     p = NULL;

@@ -23,10 +23,10 @@ struct llama_model {
     uint64_t n_bytes;
 };
 
-/* What a session needs of each kind, booked in one plan; the numbers are bookings. */
+/* What a session needs, booked in one plan; the numbers are bookings. */
 struct llama_books {
-    int residual, normed, qkv, q, attn_rows, attn_out, hidden, final_normed, final_rows, scratch, attention_scratch,
-        cosines, sines, runs, page_tables, free_pages, page_users, sequences;
+    int activations[ARCH_A_COUNT]; /* those of ARCH_PLACE_BOOKED; the others are not set */
+    int scratch, attention_scratch, cosines, sines, runs, page_tables, free_pages, page_users, sequences;
 };
 
 struct llama_sequence {
@@ -50,7 +50,7 @@ struct llama_session {
     struct llama_sequence *sequences;
     struct device_run *runs;
     float *residual, *qkv, *attn_rows, *cosines, *sines, *final_rows;
-    struct nn_packed normed, attn_out, hidden, final_normed;
+    struct nn_packed attn_normed, attn_out, ffn_normed, hidden, final_normed;
     struct device_rows q;
     uint8_t *scratch, *attention_scratch;
     int64_t n_rotations; /* positions whose cosines and sines are there */
@@ -64,6 +64,8 @@ CRIA_MUST_CHECK cria_status llama_plan_book(const llama_model *m, const struct l
                                             plan **ret, struct llama_books *ret_books, struct cria_error *err);
 int64_t llama_plan_pages_per_sequence(const struct llama_session_options *options);
 int64_t llama_plan_pages(const struct llama_session_options *options);
+/* Bytes of one row of a booked activation on the model's device, packed as its next product or the cache wants it. */
+size_t llama_plan_row_bytes(const llama_model *m, const struct device_kv *kv, enum arch_activation a);
 /* The widest K of any product. */
 int64_t llama_plan_widest(const struct arch_config *c);
 
