@@ -11,9 +11,11 @@
 
 enum { LINE_BYTES = 4096 };
 
-static _Atomic int max_level = LOG_NOTICE;
+static _Atomic int max_level = LOG_NOTICE, chosen_style = LOG_COLOUR;
 
 void log_set_level(enum log_level level) { max_level = level; }
+void log_set_style(enum log_style style) { chosen_style = style; }
+enum log_style log_style(void) { return (enum log_style)chosen_style; }
 
 /* What stands before a record of each level, and its colour. */
 static const struct {
@@ -30,8 +32,8 @@ static void put(enum log_level level, const char *format, va_list args) {
     char raw[LINE_BYTES], text[LINE_BYTES], line[LINE_BYTES + 64];
     vsnprintf(raw, sizeof raw, format, args);
     error_escape_line(text, sizeof text, raw);
-    const int is_terminal = isatty(STDERR_FILENO);
-    const char *colour = is_terminal ? heads[level].colour : "";
+    const int is_terminal = chosen_style != LOG_PLAIN && isatty(STDERR_FILENO);
+    const char *colour = is_terminal && chosen_style == LOG_COLOUR ? heads[level].colour : "";
     /* On a terminal a progress line may be standing: it is wiped, and draws itself again. */
     const int n = snprintf(line, sizeof line, "%scria: %s%s%s%s\n", is_terminal ? "\r\033[K" : "", colour,
                            heads[level].word, *colour ? "\033[0m" : "", text);

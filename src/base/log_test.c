@@ -106,8 +106,25 @@ static void test_terminal(void **state) {
     assert_non_null(strstr(seen, "\r\033[K\r\033[Kcria: \033[1;31merror: \033[0me"));
 }
 
+/* Catches control sequences on a terminal that shows them as letters, and colour where it was declined. */
+static void test_styles(void **state) {
+    (void)state;
+    redirect_to_terminal();
+    log_set_style(LOG_NO_COLOUR);
+    log_error("e");
+    restore();
+    assert_string_equal(seen, "\r\033[Kcria: error: e\r\n");
+    redirect_to_terminal();
+    log_set_style(LOG_PLAIN);
+    log_error("e");
+    assert_null(progress_start("copying", 1000, PROGRESS_ITEMS));
+    restore();
+    assert_string_equal(seen, "cria: error: e\r\n");
+    log_set_style(LOG_COLOUR);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_line_a_record), cmocka_unit_test(test_no_terminal),
-                                       cmocka_unit_test(test_terminal)};
+                                       cmocka_unit_test(test_terminal), cmocka_unit_test(test_styles)};
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }

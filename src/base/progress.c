@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 #define REDRAW_SECONDS 0.1
 
@@ -18,7 +19,7 @@ struct progress {
 };
 
 progress *progress_start(const char *title, uint64_t total, enum progress_unit unit) {
-    if (!isatty(STDERR_FILENO)) return NULL;
+    if (log_style() == LOG_PLAIN || !isatty(STDERR_FILENO)) return NULL;
     progress *p = ALLOC_NEW(progress);
     if (!p) return NULL; /* a job does not fail for want of its progress line */
     *p = (progress){.title = title, .total = total, .unit = unit, .begin = clock_seconds()};

@@ -1,4 +1,5 @@
-/* progress.h: one line that shows how far a long job is; nothing where standard error is no terminal. */
+/* progress.h: one line that shows how far a long job is; nothing where standard error is no terminal, or one
+ * without control sequences (log_style()). */
 #ifndef BASE_PROGRESS_H
 #define BASE_PROGRESS_H
 

@@ -70,6 +70,7 @@ int main(int argc, char **argv) {
     hold_standard_streams();
     /* A reader that went away is an error of the write, with a message, and not a silent death. */
     signal(SIGPIPE, SIG_IGN);
+    log_set_style(conf_log_style());
     struct cria_error error = {0};
     cria_status status = run(argc, (const char *const *)argv, &error);
     if (status == CRIA_OK) status = cmd_flush(&error);

@@ -17,6 +17,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/log.h"
 
 enum conf_command {
     CONF_COMMAND_NONE,
@@ -204,6 +205,9 @@ CRIA_MUST_CHECK cria_status conf_read_int(const char *text, int64_t min, int64_t
 /* "0.7", "3e-4", "-1": finite decimal numbers; the whole text. */
 CRIA_MUST_CHECK cria_status conf_read_real(const char *text, double min, double max, double *ret,
                                            struct cria_error *err);
+
+/* How messages look, by TERM and NO_COLOR. */
+enum log_style conf_log_style(void);
 
 /* Pages made from the table. The texts end with a newline. */
 void conf_help_program(struct buffer *out, const char *version);

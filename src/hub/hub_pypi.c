@@ -46,12 +46,15 @@ out:
 /* A run of pip: where it works, and the bar that shows how much has come. */
 struct download {
     const char *scratch; /* borrowed: TMPDIR of pip, and the folder below which everything of it lies */
+    uint64_t n_bytes;    /* of the archive; 0: not known */
     progress *bar;
 };
 
 static void show_download(void *arg) {
     const struct download *d = arg;
-    if (d->bar) progress_update(d->bar, hub_store_bytes(d->scratch));
+    if (!d->bar) return;
+    const uint64_t there = hub_store_bytes(d->scratch); /* pip copies what it has: the archive is there twice */
+    progress_update(d->bar, d->n_bytes && there > d->n_bytes ? d->n_bytes : there);
 }
 
 /* Whether this python has pip. */
@@ -132,7 +135,7 @@ static cria_status download(const struct hub_source *s, const char *scratch, con
     cria_status status = CRIA_OK;
     char *python = NULL;
     struct buffer requirement = buffer_make(512);
-    struct download d = {.scratch = scratch};
+    struct download d = {.scratch = scratch, .n_bytes = s->n_archive_bytes};
     bool is_missing = false;
     buffer_append_format(&requirement, "%s%s%s", s->place, s->version ? "==" : "", s->version ? s->version : "");
     TRY(buffer_status(&requirement, "the name of a package", err));

@@ -3,11 +3,12 @@ lists with holes, an output that is the input, models with next to no context or
 
 import json
 import os
+import pty
 import shutil
 import subprocess
 import unittest
 
-from program import CRIA, ENVIRONMENT, FOLDER, run, tiny_model, write
+from program import CRIA, ENVIRONMENT, FOLDER, SOURCE, run, tiny_model, write
 from terminal import Terminal
 
 
@@ -89,6 +90,31 @@ class Terminals(unittest.TestCase):
         self.assertIn(r"from\040the\040one", lines)
         self.assertIn(r"from\040the\040other", lines)
         self.assertEqual(os.listdir(os.path.dirname(history)), ["chat_history"])
+
+
+class Styles(unittest.TestCase):
+    """Catches: control sequences on a terminal that shows them as letters."""
+
+    def errors_of(self, *arguments, **environment):
+        """What the program writes on a terminal as standard error."""
+        ours, its = pty.openpty()
+        subprocess.run(
+            [CRIA, *arguments], stdout=subprocess.DEVNULL, stderr=its, env=ENVIRONMENT | environment, timeout=120
+        )
+        os.close(its)
+        text = b""
+        try:
+            while data := os.read(ours, 65536):
+                text += data
+        except OSError:
+            pass
+        os.close(ours)
+        return text.decode()
+
+    def test_terms(self):
+        pull = ["pull", os.path.join(SOURCE, "tests/golden/models/q4_1.gguf"), "--name"]
+        self.assertIn("\x1b[K", self.errors_of(*pull, "style1"))
+        self.assertEqual(self.errors_of(*pull, "style2", TERM="dumb"), "")
 
 
 class NoModels(unittest.TestCase):
