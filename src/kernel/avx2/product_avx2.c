@@ -4,50 +4,66 @@
 #include "kernel/panel.h"
 #include "kernel/rows_fill.h"
 
-enum { ROWS_AT_ONCE = 3, FEW_ROWS = 4, TILE_ROWS = ORDER_STEP / 2, HALF = 8 };
+enum { BF16_ROWS = 2, F32_ROWS = 4, FEW_ROWS = 4, TILE_ROWS = ORDER_STEP / 2, HALF = 8 };
 
 static inline __m256 even_of(__m256i pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)); }
 static inline __m256 odd_of(__m256i pairs) {
     return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32((int)0xffff0000u)));
 }
 
-/* n_rows (a constant where this is inlined) x 8 outputs of one panel. */
+/* n_rows (a constant where this is inlined) x the 16 outputs of one panel, in two halves that share each broadcast. */
 __attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_stride, const uint8_t *x,
                                                              size_t x_stride, const uint8_t *w, int n_steps, bool add,
                                                              const int n_rows) {
     for (int s = 0; s < n_steps; s++) {
-        __m256 e[ROWS_AT_ONCE], o[ROWS_AT_ONCE];
-        for (int i = 0; i < n_rows; i++) e[i] = o[i] = _mm256_setzero_ps();
+        __m256 e[BF16_ROWS][2], o[BF16_ROWS][2];
+        for (int i = 0; i < n_rows; i++)
+            for (int h = 0; h < 2; h++) e[i][h] = o[i][h] = _mm256_setzero_ps();
 #pragma GCC unroll 16
         for (int r = 0; r < TILE_ROWS; r++) {
-            const __m256i pairs = _mm256_loadu_si256((const __m256i *)(w + (size_t)s * 1024 + (size_t)r * 64));
-            const __m256 even = even_of(pairs), odd = odd_of(pairs);
+            __m256 even[2], odd[2];
+            for (int h = 0; h < 2; h++) {
+                const __m256i pairs =
+                    _mm256_loadu_si256((const __m256i *)(w + (size_t)s * 1024 + (size_t)r * 64 + h * 32));
+                even[h] = even_of(pairs);
+                odd[h] = odd_of(pairs);
+            }
             for (int i = 0; i < n_rows; i++) {
                 const float *values = (const float *)(x + (size_t)i * x_stride) + s * ORDER_STEP + 2 * r;
-                e[i] = _mm256_fmadd_ps(even, _mm256_broadcast_ss(values), e[i]);
-                o[i] = _mm256_fmadd_ps(odd, _mm256_broadcast_ss(values + 1), o[i]);
+                const __m256 x_even = _mm256_broadcast_ss(values), x_odd = _mm256_broadcast_ss(values + 1);
+                for (int h = 0; h < 2; h++) {
+                    e[i][h] = _mm256_fmadd_ps(even[h], x_even, e[i][h]);
+                    o[i][h] = _mm256_fmadd_ps(odd[h], x_odd, o[i][h]);
+                }
             }
         }
-        for (int i = 0; i < n_rows; i++) {
-            float *out = c + (size_t)i * c_stride;
-            const __m256 before = s > 0 || add ? _mm256_loadu_ps(out) : _mm256_setzero_ps();
-            _mm256_storeu_ps(out, _mm256_add_ps(before, _mm256_add_ps(e[i], o[i])));
-        }
+        for (int i = 0; i < n_rows; i++)
+            for (int h = 0; h < 2; h++) {
+                float *out = c + (size_t)i * c_stride + h * HALF;
+                const __m256 before = s > 0 || add ? _mm256_loadu_ps(out) : _mm256_setzero_ps();
+                _mm256_storeu_ps(out, _mm256_add_ps(before, _mm256_add_ps(e[i][h], o[i][h])));
+            }
     }
 }
 
 __attribute__((always_inline)) static inline void block_f32(float *c, size_t c_stride, const uint8_t *x,
                                                             size_t x_stride, const uint8_t *w, int n_steps, bool add,
                                                             const int n_rows) {
-    __m256 sum[ROWS_AT_ONCE];
-    for (int i = 0; i < n_rows; i++) sum[i] = add ? _mm256_loadu_ps(c + (size_t)i * c_stride) : _mm256_setzero_ps();
+    __m256 sum[F32_ROWS][2];
+    for (int i = 0; i < n_rows; i++)
+        for (int h = 0; h < 2; h++)
+            sum[i][h] = add ? _mm256_loadu_ps(c + (size_t)i * c_stride + h * HALF) : _mm256_setzero_ps();
     for (int k = 0; k < n_steps * ORDER_STEP; k++) {
-        const __m256 weights = _mm256_loadu_ps((const float *)w + (size_t)k * KERNEL_PANEL);
-        for (int i = 0; i < n_rows; i++)
-            sum[i] =
-                _mm256_fmadd_ps(weights, _mm256_broadcast_ss((const float *)(x + (size_t)i * x_stride) + k), sum[i]);
+        const float *weights = (const float *)w + (size_t)k * KERNEL_PANEL;
+        const __m256 low = _mm256_loadu_ps(weights), high = _mm256_loadu_ps(weights + HALF);
+        for (int i = 0; i < n_rows; i++) {
+            const __m256 value = _mm256_broadcast_ss((const float *)(x + (size_t)i * x_stride) + k);
+            sum[i][0] = _mm256_fmadd_ps(low, value, sum[i][0]);
+            sum[i][1] = _mm256_fmadd_ps(high, value, sum[i][1]);
+        }
     }
-    for (int i = 0; i < n_rows; i++) _mm256_storeu_ps(c + (size_t)i * c_stride, sum[i]);
+    for (int i = 0; i < n_rows; i++)
+        for (int h = 0; h < 2; h++) _mm256_storeu_ps(c + (size_t)i * c_stride + h * HALF, sum[i][h]);
 }
 
 typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, int n_steps,
@@ -58,36 +74,32 @@ typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stri
                               int n_steps, bool add) {                                                        \
         kind(c, c_stride, x, x_stride, w, n_steps, add, rows);                                                \
     }
-#define BLOCKS(kind) \
-    BLOCK(kind, 1)   \
-    BLOCK(kind, 2) BLOCK(kind, 3) static block_fn *const kind##_table[ROWS_AT_ONCE] = {kind##_1, kind##_2, kind##_3};
-BLOCKS(block_bf16)
-BLOCKS(block_f32)
-#undef BLOCKS
+BLOCK(block_bf16, 1)
+BLOCK(block_bf16, 2)
+BLOCK(block_f32, 1)
+BLOCK(block_f32, 2)
+BLOCK(block_f32, 3)
+BLOCK(block_f32, 4)
 #undef BLOCK
-
-/* half_bytes: from the first eight outputs of a panel to the other eight. */
-static void run_blocks(block_fn *const table[ROWS_AT_ONCE], size_t half_bytes, float *c, size_t c_stride,
-                       const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride, int n_rows, int n_panels,
-                       int n_steps, bool add) {
-    for (int p = 0; p < 2 * n_panels; p++) {
-        const uint8_t *weights = w + (size_t)(p / 2) * w_stride + (size_t)(p % 2) * half_bytes;
-        for (int row = 0; row < n_rows; row += ROWS_AT_ONCE) {
-            const int n = n_rows - row < ROWS_AT_ONCE ? n_rows - row : ROWS_AT_ONCE;
-            table[n - 1](c + (size_t)row * c_stride + (size_t)p * HALF, c_stride, x + (size_t)row * x_stride, x_stride,
-                         weights, n_steps, add);
-        }
-    }
-}
 
 static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
                          size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
-    run_blocks(block_bf16_table, HALF * 4, c, c_stride, x, x_stride, w, w_stride, n_rows, n_panels, n_steps, add);
+    static block_fn *const blocks[BF16_ROWS] = {block_bf16_1, block_bf16_2};
+    for (int p = 0; p < n_panels; p++)
+        for (int row = 0; row < n_rows; row += BF16_ROWS)
+            blocks[n_rows - row < BF16_ROWS ? n_rows - row - 1 : BF16_ROWS - 1](
+                c + (size_t)row * c_stride + (size_t)p * KERNEL_PANEL, c_stride, x + (size_t)row * x_stride, x_stride,
+                w + (size_t)p * w_stride, n_steps, add);
 }
 
 static void product_f32(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w, size_t w_stride,
                         int n_rows, int n_panels, int n_steps, bool add) {
-    run_blocks(block_f32_table, HALF * 4, c, c_stride, x, x_stride, w, w_stride, n_rows, n_panels, n_steps, add);
+    static block_fn *const blocks[F32_ROWS] = {block_f32_1, block_f32_2, block_f32_3, block_f32_4};
+    for (int p = 0; p < n_panels; p++)
+        for (int row = 0; row < n_rows; row += F32_ROWS)
+            blocks[n_rows - row < F32_ROWS ? n_rows - row - 1 : F32_ROWS - 1](
+                c + (size_t)row * c_stride + (size_t)p * KERNEL_PANEL, c_stride, x + (size_t)row * x_stride, x_stride,
+                w + (size_t)p * w_stride, n_steps, add);
 }
 
 /* Rounded to bf16 and still eight floats; for numbers that are not NaN or subnormal. */

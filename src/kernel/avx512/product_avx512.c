@@ -26,14 +26,19 @@ __attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_
             for (int p = 0; p < n_panels; p++) e[i][p] = o[i][p] = _mm512_setzero_ps();
 #pragma GCC unroll 4
         for (int r = 0; r < TILE_ROWS; r++) {
+            __m512 even[2], odd[2];
             for (int p = 0; p < n_panels; p++) {
                 const __m512i pairs = _mm512_loadu_si512(w + (size_t)p * w_stride + (size_t)s * 1024 + (size_t)r * 64);
-                const __m512 even = even_of(pairs), odd = odd_of(pairs);
+                even[p] = even_of(pairs);
+                odd[p] = odd_of(pairs);
+            }
 #pragma GCC unroll 6
-                for (int i = 0; i < n_rows; i++) {
-                    const float *values = (const float *)(x + (size_t)i * x_stride) + s * ORDER_STEP + 2 * r;
-                    e[i][p] = _mm512_fmadd_ps(even, _mm512_set1_ps(values[0]), e[i][p]);
-                    o[i][p] = _mm512_fmadd_ps(odd, _mm512_set1_ps(values[1]), o[i][p]);
+            for (int i = 0; i < n_rows; i++) {
+                const float *values = (const float *)(x + (size_t)i * x_stride) + s * ORDER_STEP + 2 * r;
+                const __m512 x_even = _mm512_set1_ps(values[0]), x_odd = _mm512_set1_ps(values[1]);
+                for (int p = 0; p < n_panels; p++) {
+                    e[i][p] = _mm512_fmadd_ps(even[p], x_even, e[i][p]);
+                    o[i][p] = _mm512_fmadd_ps(odd[p], x_odd, o[i][p]);
                 }
             }
         }
@@ -77,13 +82,14 @@ typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stri
                                          const uint8_t *w, size_t w_stride, int n_steps, bool add) {   \
         kind(c, c_stride, x, x_stride, w, w_stride, n_steps, add, rows, panels);                       \
     }
-#define BLOCKS(kind)                                                                                                   \
-    BLOCK(kind, 1, 1)                                                                                                  \
-    BLOCK(kind, 2, 1)                                                                                                  \
-    BLOCK(kind, 3, 1)                                                                                                  \
-    BLOCK(kind, 4, 1) BLOCK(kind, 5, 1) BLOCK(kind, 6, 1) BLOCK(kind, 1, 2) BLOCK(kind, 2, 2) BLOCK(kind, 3, 2)        \
-        BLOCK(kind, 4, 2) BLOCK(kind, 5, 2) BLOCK(kind, 6, 2) static block_fn *const kind##_table[2][ROWS_AT_ONCE] = { \
-            {kind##_1_1, kind##_2_1, kind##_3_1, kind##_4_1, kind##_5_1, kind##_6_1},                                  \
+#define BLOCKS(kind)                                                                                            \
+    BLOCK(kind, 1, 1)                                                                                           \
+    BLOCK(kind, 2, 1)                                                                                           \
+    BLOCK(kind, 3, 1)                                                                                           \
+    BLOCK(kind, 4, 1)                                                                                           \
+    BLOCK(kind, 5, 1) BLOCK(kind, 6, 1) BLOCK(kind, 1, 2) BLOCK(kind, 2, 2) BLOCK(kind, 3, 2) BLOCK(kind, 4, 2) \
+        BLOCK(kind, 5, 2) BLOCK(kind, 6, 2) static block_fn *const kind##_table[2][ROWS_AT_ONCE] = {            \
+            {kind##_1_1, kind##_2_1, kind##_3_1, kind##_4_1, kind##_5_1, kind##_6_1},                           \
             {kind##_1_2, kind##_2_2, kind##_3_2, kind##_4_2, kind##_5_2, kind##_6_2}};
 BLOCKS(block_bf16)
 BLOCKS(block_f32)
