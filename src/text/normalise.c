@@ -39,17 +39,26 @@ static void prepend(const struct normalise_step *s, const char *text, size_t n, 
     buffer_append(out, text, n);
 }
 
-static void replace(const struct normalise_step *s, const char *text, size_t n, struct buffer *out) {
-    while (n > 0) {
-        const char *hit = memmem(text, n, s->from, s->n_from);
-        if (!hit) break;
-        size_t before = (size_t)(hit - text);
-        buffer_append(out, text, before);
-        buffer_append(out, s->to, s->n_to);
-        text += before + s->n_from;
-        n -= before + s->n_from;
+/* The first place of the step's pattern, n where there is none. */
+static size_t find(const struct normalise_step *s, const char *text, size_t n) {
+    for (size_t at = 0; at + s->n_from <= n; at++) {
+        const char *first = memchr(text + at, s->from[0], n - s->n_from + 1 - at);
+        if (!first) break;
+        at = (size_t)(first - text);
+        if (memcmp(first, s->from, s->n_from) == 0) return at;
     }
-    buffer_append(out, text, n);
+    return n;
+}
+
+static void replace(const struct normalise_step *s, const char *text, size_t n, struct buffer *out) {
+    for (size_t at = 0; at < n;) {
+        size_t before = find(s, text + at, n - at);
+        buffer_append(out, text + at, before);
+        at += before;
+        if (at == n) break;
+        buffer_append(out, s->to, s->n_to);
+        at += s->n_from;
+    }
 }
 
 cria_status normalise(const struct normaliser *m, const char *text, size_t n, bool at_start, struct buffer *out,
