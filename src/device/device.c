@@ -66,7 +66,8 @@ int64_t device_pack_grain(const struct device_matrix_source *source) {
 
 void device_matrix_pack(device *d, const struct device_matrix_source *source, struct device_matrix *m, uint8_t *memory,
                         int64_t first_row, int64_t end_row) {
-    CRIA_DASSERT(first_row % device_pack_grain(source) == 0);
+    const int64_t grain = device_pack_grain(source);
+    CRIA_ASSERT(first_row % grain == 0);
     m->weights.data = memory;
     d->ops->matrix_pack(d, source, m, first_row, end_row);
 }
