@@ -11,33 +11,36 @@ extern "C" {
 #endif
 
 /* name, message: the one list of codes */
-#define CRIA_STATUS_LIST(X)                                        \
-    X(OK, "success")                                               \
-    X(NOMEM, "out of memory")                                      \
-    X(IO, "input or output failed")                                \
-    X(FORMAT, "the data does not have the form that it claims")    \
-    X(SHAPE, "shapes do not fit together")                         \
-    X(DTYPE, "a number format does not fit here")                  \
-    X(RANGE, "a value is outside its range")                       \
-    X(UNSUPPORTED, "not supported")                                \
-    X(NOTFOUND, "not found")                                       \
-    X(USAGE, "wrong usage")                                        \
-    X(DEVICE, "a device failed")                                   \
-    X(COMM, "communication failed")                                \
-    X(PEER, "another process is gone")                             \
-    X(CANCELLED, "cancelled")                                      \
-    X(TIMEOUT, "took too long")                                    \
-    X(BUSY, "in use by another")                                   \
-    X(LIMIT, "a stated limit was reached")                         \
-    X(NUMERIC, "a number is not finite")                           \
+#define CRIA_STATUS_LIST(X)                                     \
+    X(OK, "success")                                            \
+    X(NOMEM, "out of memory")                                   \
+    X(IO, "input or output failed")                             \
+    X(FORMAT, "the data does not have the form that it claims") \
+    X(SHAPE, "shapes do not fit together")                      \
+    X(DTYPE, "a number format does not fit here")               \
+    X(RANGE, "a value is outside its range")                    \
+    X(UNSUPPORTED, "not supported")                             \
+    X(NOTFOUND, "not found")                                    \
+    X(USAGE, "wrong usage")                                     \
+    X(DEVICE, "a device failed")                                \
+    X(COMM, "communication failed")                             \
+    X(PEER, "another process is gone")                          \
+    X(CANCELLED, "cancelled")                                   \
+    X(TIMEOUT, "took too long")                                 \
+    X(BUSY, "in use by another")                                \
+    X(LIMIT, "a stated limit was reached")                      \
+    X(NUMERIC, "a number is not finite")                        \
     X(INTERNAL, "a fault in Cria itself")
 
+/* The formatter would take the list for a statement. */
+/* clang-format off */
 typedef enum cria_status {
 #define CRIA_STATUS_ENUM(name, text) CRIA_##name,
     CRIA_STATUS_LIST(CRIA_STATUS_ENUM)
 #undef CRIA_STATUS_ENUM
     CRIA_STATUS_COUNT
 } cria_status;
+/* clang-format on */
 
 #define CRIA_MUST_CHECK __attribute__((warn_unused_result))
 
