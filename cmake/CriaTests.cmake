@@ -11,6 +11,8 @@
 # arithmetic that the sanitizers pass it by (they see the same code run on tiny models).
 set(CRIA_CHECK_TESTS test_baseline)
 set(CRIA_SLOW_TESTS smollm2_test test_cmd_smollm2)
+# Tests that hold a time or a ratio of times run while no other does.
+set(CRIA_TIMED_TESTS long_text_test test_long_text template_budget_test)
 # Tests that compile a kernel into themselves need its instruction set; they ask the machine before they use it.
 set(CRIA_TEST_FLAGS_tile_emulation_test ${CRIA_FLAGS_avx512bf16})
 
@@ -80,6 +82,9 @@ function(cria_test_properties name seconds)
   endif()
   if(name IN_LIST CRIA_SINGLE_TESTS)
     set_tests_properties(${name} PROPERTIES LABELS single)
+  endif()
+  if(name IN_LIST CRIA_TIMED_TESTS)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
   endif()
   if(name IN_LIST CRIA_CHECK_TESTS)
     set_tests_properties(${name} PROPERTIES LABELS check)

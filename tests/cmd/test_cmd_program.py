@@ -197,7 +197,8 @@ class Pictures(unittest.TestCase):
         in_file = sum(t["bytes"] for t in told["tensors"])
         self.assertTrue(0 < in_file < told["bytes"])
         # What is foretold is what a run then takes.
-        bench = run("bench", tiny_model(), "--json", "--repeat", "1", "--prompt-tokens", "8", "-n", "2", "--threads", "1")
+        bench = run("bench", tiny_model(), "--json", "--repeat", "1", "--prompt-tokens", "8", "-n", "2",
+                    "--threads", "1")
         self.assertEqual(told["memory"]["weight_bytes"], json.loads(bench.stdout)["weight_bytes"])
         self.assertGreater(told["memory"]["kv_bytes"], 0)
         self.assertGreater(told["memory"]["activation_bytes"], 0)
