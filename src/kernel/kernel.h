@@ -56,6 +56,8 @@ typedef void kernel_product_fn(float *c, size_t c_stride, const uint8_t *x, size
 typedef void kernel_unpack_fn(uint8_t *tiles, const uint8_t *w, int n_steps);
 /* The codes of one output of a panel-step, from a stored block's 16 bytes of 4-bit codes or its 32 8-bit ones. */
 typedef void kernel_pack_codes_fn(uint8_t *codes, int output, const uint8_t *q);
+/* The 32 bf16 numbers of one output into a tile. */
+typedef void kernel_pack_row_fn(uint8_t *tile, int output, const uint16_t values[ORDER_STEP]);
 /* Where the 4-bit code of (output, k) lies: which of the step's 4 x 16 words, and which nibble of it. */
 struct kernel_code_place {
     uint8_t vector, lane, nibble;
@@ -104,8 +106,9 @@ struct kernel_table {
     int few_rows;                                   /* 0: always unpack first */
     kernel_unpack_fn *unpack[DTYPE_COUNT];          /* quantised types */
     uint16_t tile_offset[KERNEL_PANEL][ORDER_STEP]; /* place of (output, k) in a bf16 tile, in numbers */
+    kernel_pack_row_fn *pack_row;
     kernel_pack_codes_fn *pack_nibbles, *pack_bytes;
-    struct kernel_code_place (*code_place)(int output, int k);
+    struct kernel_code_place code_place[KERNEL_PANEL][ORDER_STEP];
     kernel_rmsnorm_fn *rmsnorm;
     kernel_gate_fn *gate;
     kernel_rope_fn *rope;

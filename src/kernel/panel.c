@@ -31,10 +31,10 @@ static void pack_blocks(const struct kernel_table *t, uint8_t *out, enum dtype d
 }
 
 /* The high bits of one output's codes. */
-static void pack_high_bits(const struct kernel_table *t, uint32_t *words, enum dtype d, int output,
+static void pack_high_bits(const struct kernel_code_place place[ORDER_STEP], uint32_t *words, enum dtype d,
                            const uint8_t *codes) {
     for (int k = 0; k < ORDER_STEP; k++) {
-        const struct kernel_code_place at = t->code_place(output, k);
+        const struct kernel_code_place at = place[k];
         const uint32_t high = codes[k] >> 4;
         if (d == DTYPE_Q5_K) words[at.lane] |= high << (8 * at.vector + at.nibble);
         else words[at.vector / 2 * KERNEL_PANEL + at.lane] |= high << (16 * (at.vector % 2) + 2 * at.nibble);
@@ -62,25 +62,40 @@ static void pack_k_blocks(const struct kernel_table *t, uint8_t *out, enum dtype
             for (int i = 0; i < ORDER_STEP / 2; i++)
                 q[i] = (uint8_t)((from.code[i] & 15) | (from.code[i + 16] & 15) << 4);
             t->pack_nibbles((uint8_t *)to.codes, n, q);
-            if (d != DTYPE_Q4_K) pack_high_bits(t, (uint32_t *)to.high, d, n, from.code);
+            if (d != DTYPE_Q4_K) pack_high_bits(t->code_place[n], (uint32_t *)to.high, d, from.code);
         }
     }
 }
 
-static void pack_numbers(const struct kernel_table *t, uint8_t *tile, enum dtype to, enum dtype stored,
-                         const void *const rows[KERNEL_PANEL], size_t first, int n_k) {
+static void pack_f32(float *tile, enum dtype stored, const void *const rows[KERNEL_PANEL], size_t first, int n_k) {
     float values[ORDER_STEP];
-    memset(tile, 0, panel_step_bytes(to));
+    memset(tile, 0, panel_step_bytes(DTYPE_F32));
     for (int n = 0; n < KERNEL_PANEL; n++) {
         if (!rows[n]) continue;
         dtype_range_to_f32(stored, rows[n], first, (size_t)n_k, values);
-        for (int k = 0; k < n_k; k++) kernel_tile_put(t, tile, to, n, k, values[k]);
+        for (int k = 0; k < n_k; k++) tile[k * KERNEL_PANEL + n] = values[k];
+    }
+}
+
+static void pack_bf16(const struct kernel_table *t, uint8_t *tile, enum dtype stored,
+                      const void *const rows[KERNEL_PANEL], size_t first, int n_k) {
+    for (int n = 0; n < KERNEL_PANEL; n++) {
+        uint16_t rounded[ORDER_STEP] = {0};
+        float values[ORDER_STEP];
+        if (rows[n] && stored == DTYPE_BF16) {
+            memcpy(rounded, (const uint8_t *)rows[n] + first * sizeof *rounded, (size_t)n_k * sizeof *rounded);
+        } else if (rows[n]) {
+            dtype_range_to_f32(stored, rows[n], first, (size_t)n_k, values);
+            for (int k = 0; k < n_k; k++) rounded[k] = dtype_bf16_from_f32(values[k]);
+        }
+        t->pack_row(tile, n, rounded);
     }
 }
 
 void kernel_pack_panel(const struct kernel_table *t, uint8_t *out, enum dtype to, enum dtype stored,
                        const void *const rows[KERNEL_PANEL], size_t first, int n) {
-    if (to == DTYPE_F32 || to == DTYPE_BF16) pack_numbers(t, out, to, stored, rows, first, n);
+    if (to == DTYPE_F32) pack_f32((float *)out, stored, rows, first, n);
+    else if (to == DTYPE_BF16) pack_bf16(t, out, stored, rows, first, n);
     else if (kernel_panel_group(to) == 1) pack_blocks(t, out, to, rows, first);
     else pack_k_blocks(t, out, to, rows, first);
 }

@@ -69,7 +69,9 @@ BLOCK(2, 1)
 BLOCK(3, 1)
 BLOCK(4, 1)
 BLOCK(5, 1)
-BLOCK(6, 1) BLOCK(1, 2) BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2) BLOCK(6, 2)
+BLOCK(6, 1)
+BLOCK(1, 2)
+BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2) BLOCK(6, 2)
 #undef BLOCK
 
     static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
@@ -283,7 +285,18 @@ static void pack_nibbles(uint8_t *codes, int output, const uint8_t *q) {
     }
 }
 
-static struct kernel_code_place code_place(int output, int k) {
+static void pack_row(uint8_t *tile, int output, const uint16_t values[ORDER_STEP]) {
+    uint32_t *words = (uint32_t *)tile + output;
+    for (int r = 0; r < ROW_PAIRS; r++) {
+        const uint16_t *v = values + 4 * r;
+        words[r * KERNEL_PANEL] = (uint32_t)v[0] << 16 | v[2];
+        words[(r + ROW_PAIRS) * KERNEL_PANEL] = (uint32_t)v[1] << 16 | v[3];
+    }
+}
+
+/* Tile row r of k = 4r + j; its even rows are vectors 0 and 1, its odd ones 2 and 3; the earlier k of a pair is high.
+ */
+static struct kernel_code_place place_of(int output, int k) {
     const int j = k % 4;
     return (struct kernel_code_place){(uint8_t)(j % 2 * 2 + output / 8), (uint8_t)(output % 8 * 2 + (j < 2)),
                                       (uint8_t)(k / 4)};
@@ -310,11 +323,13 @@ void product_fill_avx512bf16(struct kernel_table *t) {
     t->few[DTYPE_Q4_K] = few_q4_k;
     t->few[DTYPE_Q5_K] = few_q5_k;
     t->few[DTYPE_Q6_K] = few_q6_k;
-    t->code_place = code_place;
     t->few_rows = FEW_ROWS;
+    t->pack_row = pack_row;
     t->pack_nibbles = pack_nibbles;
     t->pack_bytes = pack_bytes;
-    for (int n = 0; n < KERNEL_PANEL; n++)
+    for (int n = 0; n < KERNEL_PANEL; n++) {
+        for (int k = 0; k < ORDER_STEP; k++) t->code_place[n][k] = place_of(n, k);
         for (int r = 0; r < 2 * ROW_PAIRS; r++)
             for (int high = 0; high < 2; high++) t->tile_offset[n][pair_k(r, high)] = (uint16_t)(r * 32 + n * 2 + high);
+    }
 }

@@ -107,12 +107,12 @@ static void pack_nibbles_ref(uint8_t *codes, int output, const uint8_t *q) {
     for (int v = 0; v < 4; v++) words[v * KERNEL_PANEL] = gather_nibbles(half[v % 2] >> 4 * (v / 2));
 }
 
-static void pack_bytes_ref(uint8_t *codes, int output, const uint8_t *q) {
-    for (int k = 0; k < ORDER_STEP; k++) codes[k * KERNEL_PANEL + output] = q[k];
+static void pack_row_ref(uint8_t *tile, int output, const uint16_t values[ORDER_STEP]) {
+    for (int r = 0; r < ORDER_STEP / 2; r++) memcpy(tile + (r * KERNEL_PANEL + output) * 4, values + 2 * r, 4);
 }
 
-static struct kernel_code_place code_place_ref(int output, int k) {
-    return (struct kernel_code_place){(uint8_t)(k / 8), (uint8_t)output, (uint8_t)(k % 8)};
+static void pack_bytes_ref(uint8_t *codes, int output, const uint8_t *q) {
+    for (int k = 0; k < ORDER_STEP; k++) codes[k * KERNEL_PANEL + output] = q[k];
 }
 
 void product_fill_ref(struct kernel_table *t) {
@@ -124,9 +124,12 @@ void product_fill_ref(struct kernel_table *t) {
     t->unpack[DTYPE_Q4_K] = unpack_q4_k_ref;
     t->unpack[DTYPE_Q5_K] = unpack_q5_k_ref;
     t->unpack[DTYPE_Q6_K] = unpack_q6_k_ref;
-    t->code_place = code_place_ref;
+    t->pack_row = pack_row_ref;
     t->pack_nibbles = pack_nibbles_ref;
     t->pack_bytes = pack_bytes_ref;
     for (int n = 0; n < KERNEL_PANEL; n++)
-        for (int k = 0; k < ORDER_STEP; k++) t->tile_offset[n][k] = (uint16_t)(k / 2 * 32 + n * 2 + k % 2);
+        for (int k = 0; k < ORDER_STEP; k++) {
+            t->tile_offset[n][k] = (uint16_t)(k / 2 * 32 + n * 2 + k % 2);
+            t->code_place[n][k] = (struct kernel_code_place){(uint8_t)(k / 8), (uint8_t)n, (uint8_t)(k % 8)};
+        }
 }
