@@ -68,8 +68,9 @@ static void hold_standard_streams(void) {
 
 int main(int argc, char **argv) {
     hold_standard_streams();
-    /* A reader that went away is an error of the write, with a message, and not a silent death. */
+    /* A reader that went away, a file beyond the user's limit: an error of the write, with a message, and not death. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     log_set_style(conf_log_style());
     struct cria_error error = {0};
     cria_status status = run(argc, (const char *const *)argv, &error);

@@ -129,7 +129,8 @@ cria_status hub_resolve(const char *model, char **ret_path, struct cria_error *e
         return hub_copy_text(ret_path, model, strlen(model), err);
     if (status == CRIA_NOTFOUND) return fail_unknown(model, err);
     if (err) *err = why;
-    error_prefix(err, "the model %s is damaged, pull it again", model);
+    error_prefix(err, status == CRIA_IO ? "the model %s cannot be read" : "the model %s is damaged, pull it again",
+                 model);
     return status;
 }
 

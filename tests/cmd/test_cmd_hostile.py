@@ -4,6 +4,7 @@ lists with holes, an output that is the input, models with next to no context or
 import json
 import os
 import pty
+import resource
 import shutil
 import subprocess
 import unittest
@@ -174,6 +175,27 @@ class SameFile(unittest.TestCase):
             self.assertIn("is the file that --jsonl reads", result.stderr)
             with open(path, encoding="utf-8") as f:
                 self.assertEqual(f.read(), text)
+
+
+class FileLimit(unittest.TestCase):
+    """Catches: a program that the system ends where a file grows beyond the user's limit, and what it leaves behind."""
+
+    def test_logits(self):
+        folder = os.path.join(FOLDER, "limited")
+        os.mkdir(folder)
+        path = os.path.join(folder, "rows")
+        result = subprocess.run(
+            [CRIA, "generate", "-m", tiny_model(), "-p", "a", "-n", "50", "--ignore-eos", "--logits", path],
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000)),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=ENVIRONMENT,
+        )
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"{path}: ", result.stderr)
+        self.assertIn("File too large", result.stderr)
+        self.assertEqual(os.listdir(folder), [])
 
 
 class SmallContexts(unittest.TestCase):
