@@ -1,10 +1,10 @@
 /* split_regex.h: patterns that have no splitter of their own, run by Oniguruma, the engine of the reference library,
  * under limits.
  *
- * Letters, marks, numbers and so on are those of unicode_classes.h, whatever version of Unicode Oniguruma has.
- * Recursion, conditionals, callouts and absent functions are refused by name. A text on which the pattern needs too
- * many steps is refused with LIMIT: it is never cut otherwise. A compiled pattern is read-only: any thread may search
- * with it. */
+ * Letters, marks, numbers and so on are those of unicode_classes.h, whatever version of Unicode Oniguruma has (\w, \d
+ * and POSIX brackets stay its own: they differ in characters newer than the library). Recursion, conditionals, callouts
+ * and absent functions are refused by name. A text on which the pattern needs too many steps is refused with LIMIT: it
+ * is never cut otherwise. A compiled pattern is read-only: any thread may search with it. */
 #ifndef TEXT_SPLIT_REGEX_H
 #define TEXT_SPLIT_REGEX_H
 
