@@ -25,9 +25,10 @@ check: ## sanitizers, clang, other CPUs, fuzz targets for a few seconds (up to 4
 	@tools/setup check
 	@tools/check
 
-bench: all ## tokens per second of the small model, and what the machine could do
+bench: all ## tokens per second of small models, and how much of what the machine can do that is
 	@./cria pull smollm2
 	@./cria bench smollm2
+	@bench/compare --alone --quick --models build
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (60)
 	@tools/setup check
