@@ -26,16 +26,20 @@ struct cmd_line {
 };
 
 volatile sig_atomic_t cmd_line_interrupted;
+static volatile sig_atomic_t is_ended; /* the terminal was closed, or somebody asked the program to end */
 
 static void note_interrupt(int signal_number) {
-    (void)signal_number;
+    if (signal_number != SIGINT) is_ended = 1;
     cmd_line_interrupted = 1;
 }
+
+/* The last two end the chat as Ctrl-D does, so that its history is saved and the terminal is left as it was. */
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
 
 void cmd_line_catch(void) {
     /* No SA_RESTART: a read that waits for a key has to end. */
     struct sigaction action = {.sa_handler = note_interrupt};
-    sigaction(SIGINT, &action, NULL);
+    for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) sigaction(caught[i], &action, NULL);
 }
 
 bool cmd_line_is_terminal(void) { return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO); }
@@ -48,16 +52,16 @@ static char *show_prompt(EditLine *edit) {
     return text;
 }
 
-/* Waits until a key can be read: 1; or until a signal came: 0; -1 where the input is broken. SIGINT is let in only
- * inside the wait, so that none falls between the look at the flag and the wait. */
+/* Waits until a key can be read: 1; or until a signal came: 0; -1 where the input is broken. Signals are let in
+ * only inside the wait, so that none falls between the look at the flag and the wait. */
 static int wait_for_key(void) {
-    sigset_t only_interrupt, before;
+    sigset_t blocked, before;
     fd_set input;
     FD_ZERO(&input);
     FD_SET(STDIN_FILENO, &input);
-    sigemptyset(&only_interrupt);
-    sigaddset(&only_interrupt, SIGINT);
-    sigprocmask(SIG_BLOCK, &only_interrupt, &before);
+    sigemptyset(&blocked);
+    for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) sigaddset(&blocked, caught[i]);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
     const int n = cmd_line_interrupted ? 0 : pselect(STDIN_FILENO + 1, &input, NULL, NULL, NULL, &before);
     const bool is_signal = n < 0 && errno == EINTR;
     sigprocmask(SIG_SETMASK, &before, NULL);
@@ -160,9 +164,11 @@ void cmd_line_close(cmd_line **l) {
 static enum cmd_line_kind edit_line(struct cmd_line *l, struct buffer *out) {
     HistEvent event;
     int n = 0;
+    if (is_ended) return CMD_LINE_END;
     el_resize(l->edit);
     el_set(l->edit, EL_PREP_TERM, 1); /* before the prompt: who sees it may type */
     const char *line = el_gets(l->edit, &n);
+    if (is_ended) return CMD_LINE_END;
     if (cmd_line_interrupted) {
         cmd_line_interrupted = 0;
         fputs("^C\n", stdout);

@@ -15,7 +15,8 @@ typedef struct cmd_line cmd_line;
 
 enum cmd_line_kind { CMD_LINE_TEXT, CMD_LINE_INTERRUPTED, CMD_LINE_END };
 
-/* Set by Ctrl-C once cmd_line_catch() was called; whoever acts on it clears it. */
+/* Set by Ctrl-C once cmd_line_catch() was called; whoever acts on it clears it. SIGTERM and SIGHUP set it too, and the
+ * next line at a terminal is then the end. */
 extern volatile sig_atomic_t cmd_line_interrupted;
 void cmd_line_catch(void);
 

@@ -6,7 +6,9 @@ import os
 import pty
 import resource
 import shutil
+import signal
 import subprocess
+import termios
 import unittest
 
 from program import CRIA, ENVIRONMENT, FOLDER, SOURCE, run, tiny_model, write
@@ -71,6 +73,24 @@ class Terminals(unittest.TestCase):
                 self.assertEqual(t.end(), 0)
             with open(path, encoding="utf-8") as f:
                 self.assertEqual(json.load(f)["messages"][0]["content"], "né 日本")
+
+    def test_ended_from_outside(self):
+        """A closed window or a kill: the history is kept, and the terminal echoes again."""
+        for number, during_answer in ((signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGHUP, False)):
+            data = os.path.join(FOLDER, f"ended-{number}-{during_answer}")
+            with Terminal(
+                *["chat", "-m", tiny_model(), "--logit-bias", "2=-100"],
+                *["-n", "400" if during_answer else "2", "--cpu-mask", "ref", "--threads", "1"],
+                environment=ENVIRONMENT | {"XDG_DATA_HOME": data},
+            ) as t:
+                t.expect(self.START)
+                t.type("hello\n")
+                t.expect(r"hello\n." if during_answer else r"\n> ")
+                os.kill(t.pid, number)
+                self.assertEqual(t.end(), 0)
+                self.assertTrue(termios.tcgetattr(t.fd)[3] & termios.ECHO)
+            with open(os.path.join(data, "cria", "chat_history"), encoding="utf-8") as f:
+                self.assertIn("hello", f.read())
 
     def test_two_chats(self):
         data = {"XDG_DATA_HOME": os.path.join(FOLDER, "two-chats")}
@@ -263,6 +283,29 @@ class NoTokenizer(unittest.TestCase):
             result = run(*command, "-m", folder)
             self.assertNotEqual(result.returncode, 0)
             self.assertIn("has no tokenizer", result.stderr)
+
+
+class NotANumber(unittest.TestCase):
+    """Catches: weights that are no numbers and that run without a word, or that are refused without being asked."""
+
+    def test_warning_and_refusal(self):
+        folder = os.path.join(FOLDER, "not-a-number")
+        shutil.copytree(tiny_model(), folder)
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".safetensors"))
+        path = os.path.join(folder, names[-1])
+        with open(path, "rb") as f:
+            data = bytearray(f.read())
+        data[-2:] = b"\xc0\x7f"  # the last number of the last tensor, bf16
+        with open(path, "wb") as f:
+            f.write(data)
+        ask = ["generate", "-m", folder, "--ids", "7,8", "-n", "3", "--json"]
+        result = run(*ask)
+        self.assertEqual(result.stderr.count("NaN or infinities in 1 weight, first in"), 1, result.stderr)
+        self.assertIn(result.returncode, (0, 1), result.stderr)
+        result = run(*ask, "--check-tensors")
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("holds NaN or infinity in row", result.stderr)
+        self.assertNotIn("warning", run("generate", "-m", tiny_model(), "--ids", "7,8", "-n", "3").stderr)
 
 
 if __name__ == "__main__":
