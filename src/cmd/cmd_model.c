@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "cmd/cmd_io.h"
 #include "hub/hub.h"
 
@@ -69,6 +70,16 @@ enum dtype cmd_model_kv(const struct conf *c) {
     return strcmp(word, "f32") == 0 ? DTYPE_F32 : DTYPE_BF16;
 }
 
+static void warn_of_non_finite(const struct cmd_model *m) {
+    const char *first = NULL;
+    const int n = llama_model_non_finite(m->model, &first);
+    if (n > 0)
+        log_warning(
+            "%s: NaN or infinities in %d weight%s, first in \"%s\": what it says means nothing "
+            "(--check-tensors refuses such a file)",
+            m->path, n, n == 1 ? "" : "s", first);
+}
+
 cria_status cmd_model_load(struct cmd_model *m, const struct conf *c, struct cria_error *err) {
     const double start = clock_seconds();
     const char *mask = conf_text(c, CONF_CPU_MASK);
@@ -78,6 +89,7 @@ cria_status cmd_model_load(struct cmd_model *m, const struct conf *c, struct cri
     cria_status status;
     TRY(device_create_cpu(&m->dev, &device_options, err));
     TRY(llama_model_load(&m->model, m->files, m->dev, &model_options, err));
+    warn_of_non_finite(m);
 out:
     m->load_s += clock_seconds() - start;
     return status;

@@ -56,6 +56,7 @@ struct device_matrix {
     int shard_step[DEVICE_MAX_SHARDS + 1];  /* first step of each shard, and the end */
     int64_t shard_k[DEVICE_MAX_SHARDS + 1]; /* first column of each shard, and K */
     size_t n_bytes;
+    bool has_non_finite; /* some number that was packed is NaN or infinite */
 };
 
 /* Describes how the device would hold the matrix: f32 products (exact values) or bf16 ones. shard_k: n_shards + 1 first

@@ -38,6 +38,9 @@ enum llama_compute llama_model_compute(const llama_model *m);
 device *llama_model_device(const llama_model *m);
 /* Bytes of the packed weights. */
 uint64_t llama_model_bytes(const llama_model *m);
+/* How many weights hold NaN or infinities (seen while packing, whatever was asked for), and the first one's name,
+ * borrowed; NULL where there is none. Such a model runs, and says nonsense. */
+int llama_model_non_finite(const llama_model *m, const char **ret_name);
 
 struct llama_session_options {
     enum dtype kv_dtype; /* BF16 or F32; NONE: BF16 in compute bf16, F32 in compute f32 */

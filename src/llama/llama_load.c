@@ -109,6 +109,10 @@ static void pack_matrix(llama_model *m, const model_files *files, enum arch_weig
     }
 }
 
+static void note_non_finite(llama_model *m, const char *name) {
+    if (m->n_non_finite++ == 0) memccpy(m->non_finite, name, '\0', sizeof m->non_finite - 1);
+}
+
 /* Packs one weight to the place at *offset; with memory NULL only moves the offset. */
 static void place_one(llama_model *m, const model_files *files, enum arch_weight w, int layer, uint8_t *memory,
                       size_t *offset) {
@@ -117,10 +121,12 @@ static void place_one(llama_model *m, const model_files *files, enum arch_weight
     arch_weight_shape(&m->config, w, &n_rows, &n_columns);
     if (memory && matrix) {
         pack_matrix(m, files, w, layer, memory + *offset);
+        if (matrix->has_non_finite) note_non_finite(m, model_files_tensor(files, w, layer).name);
     } else if (memory) {
         const struct model_tensor t = model_files_tensor(files, w, layer);
         *vector_of(m, w, layer) = (float *)(void *)(memory + *offset);
         dtype_row_to_f32(t.dtype, t.data, (size_t)n_columns, (float *)(void *)(memory + *offset));
+        if (!dtype_row_is_finite(t.dtype, t.data, (size_t)n_columns)) note_non_finite(m, t.name);
     }
     *offset += aligned(matrix ? matrix->n_bytes : (size_t)n_columns * sizeof(float));
 }
@@ -209,3 +215,7 @@ const struct arch_config *llama_model_config(const llama_model *m) { return &m->
 enum llama_compute llama_model_compute(const llama_model *m) { return m->compute; }
 device *llama_model_device(const llama_model *m) { return m->dev; }
 uint64_t llama_model_bytes(const llama_model *m) { return m->n_bytes; }
+int llama_model_non_finite(const llama_model *m, const char **ret_name) {
+    *ret_name = m->n_non_finite ? m->non_finite : NULL;
+    return m->n_non_finite;
+}

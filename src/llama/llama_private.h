@@ -21,6 +21,8 @@ struct llama_model {
     float *final_norm;                    /* borrowed from memory */
     struct llama_layer *layers;           /* owned */
     uint64_t n_bytes;
+    int n_non_finite;                 /* weights that hold NaN or infinities */
+    char non_finite[ARCH_NAME_BYTES]; /* the first one's name */
 };
 
 /* What a session needs, booked in one plan; the numbers are bookings. */

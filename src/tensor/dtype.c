@@ -189,6 +189,41 @@ bool dtype_block_is_finite(enum dtype d, const void *block) {
     return (scale & 0x7c00u) != 0x7c00u && (minimum & 0x7c00u) != 0x7c00u;
 }
 
+/* A number whose bits of exponent are all set is none. Runs of a constant length vectorise. */
+enum { FINITE_RUN = 64 };
+
+static bool words_are_finite(const uint8_t *p, size_t n, uint16_t exponent) {
+    uint16_t run[FINITE_RUN], bad = 0;
+    for (; n >= FINITE_RUN; n -= FINITE_RUN, p += sizeof run) {
+        memcpy(run, p, sizeof run);
+        for (int i = 0; i < FINITE_RUN; i++) bad |= (uint16_t)((run[i] & exponent) == exponent);
+    }
+    for (size_t i = 0; i < n; i++) bad |= (load_u16(p + 2 * i) & exponent) == exponent;
+    return !bad;
+}
+
+static bool floats_are_finite(const uint8_t *p, size_t n) {
+    uint32_t run[FINITE_RUN], bad = 0;
+    for (; n >= FINITE_RUN; n -= FINITE_RUN, p += sizeof run) {
+        memcpy(run, p, sizeof run);
+        for (int i = 0; i < FINITE_RUN; i++) bad |= (uint32_t)((run[i] & 0x7f800000u) == 0x7f800000u);
+    }
+    for (size_t i = 0; i < n; i++) bad |= !dtype_block_is_finite(DTYPE_F32, p + 4 * i);
+    return !bad;
+}
+
+bool dtype_row_is_finite(enum dtype d, const void *stored, size_t n) {
+    const struct dtype_info *info = dtype_info(d);
+    const uint8_t *p = stored;
+    CRIA_DASSERT(n % info->block_elements == 0);
+    if (d == DTYPE_F32) return floats_are_finite(p, n);
+    if (info->block_elements == 1) return words_are_finite(p, n, d == DTYPE_F16 ? 0x7c00 : 0x7f80);
+    for (size_t i = 0; i < n; i += info->block_elements, p += info->block_bytes) {
+        if (!dtype_block_is_finite(d, p)) return false;
+    }
+    return true;
+}
+
 void dtype_row_to_bf16(enum dtype d, const void *stored, size_t n, uint16_t *out) {
     const struct dtype_info *info = dtype_info(d);
     const uint8_t *p = stored;

@@ -87,6 +87,8 @@ uint16_t dtype_f16_from_f32(float f);
 /* Whether all values of the stored block are finite: in quantised blocks the scale (and minimum) decide. A product of a
  * code and a half is no subnormal. */
 bool dtype_block_is_finite(enum dtype d, const void *block);
+/* The same for a row of n elements, in whole blocks. */
+bool dtype_row_is_finite(enum dtype d, const void *stored, size_t n);
 /* The exact stored values of n elements (a multiple of the block) as f32: code * d is exact, + m rounds once. */
 void dtype_row_to_f32(enum dtype d, const void *stored, size_t n, float *out);
 /* The same for elements first .. first + n - 1 of a row that begins at `row`, anywhere inside its blocks. */

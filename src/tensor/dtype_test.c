@@ -207,6 +207,34 @@ static void test_sizes(void **state) {
     assert_string_equal(dtype_name(DTYPE_Q8_0), "Q8_0");
 }
 
+/* Catches a place of a row that the search for NaN and infinities steps over, and finite numbers taken for such. */
+static void test_finite_rows(void **state) {
+    (void)state;
+    static const enum dtype plain[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16};
+    for (int k = 0; k < 3; k++) {
+        const size_t size = dtype_info(plain[k])->block_bytes;
+        const uint8_t top = plain[k] == DTYPE_F16 ? 0x7b : 0x7f, low = plain[k] == DTYPE_F16 ? 0xff : 0x7f;
+        uint8_t row[150 * 4 + 1];
+        memset(row, 0xff, sizeof row);
+        for (size_t i = 0; i < 150; i++) { /* the largest number there is, of either sign; not aligned */
+            row[1 + i * size + size - 1] = (uint8_t)(top | (i & 1) << 7);
+            row[1 + i * size + size - 2] = low;
+        }
+        for (size_t n = 0; n <= 150; n++) assert_true(dtype_row_is_finite(plain[k], row + 1, n));
+        for (size_t i = 0; i < 150; i++) {
+            uint8_t *at = row + 1 + i * size + size - 2, old[2] = {at[0], at[1]};
+            at[0] = plain[k] == DTYPE_F16 ? 0x00 : 0x80;
+            at[1] = plain[k] == DTYPE_F16 ? 0x7c : 0x7f;
+            assert_false(dtype_row_is_finite(plain[k], row + 1, 150));
+            assert_true(dtype_row_is_finite(plain[k], row + 1, i));
+            memcpy(at, old, 2);
+        }
+    }
+    struct block_q8_0 blocks[3] = {{.d = 0x7bff}, {.d = 0xfbff}, {.d = 0x7c00}};
+    assert_true(dtype_row_is_finite(DTYPE_Q8_0, blocks, 2 * DTYPE_BLOCK));
+    assert_false(dtype_row_is_finite(DTYPE_Q8_0, blocks, 3 * DTYPE_BLOCK));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden_blocks),
@@ -217,6 +245,7 @@ int main(void) {
         cmocka_unit_test(test_bf16_rounding),
         cmocka_unit_test(test_quantise),
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_finite_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

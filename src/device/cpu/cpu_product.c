@@ -36,10 +36,13 @@ static void pack_panel(const struct packing *p, int64_t panel) {
     const int group = kernel_panel_group(to);
     uint8_t *out = (uint8_t *)m->weights.data + (size_t)panel * m->weights.panel_bytes;
     const void *rows[KERNEL_PANEL];
+    bool is_finite = true;
     for (int n = 0; n < KERNEL_PANEL; n++) {
         const int64_t row = panel * KERNEL_PANEL + n;
         rows[n] = row < m->n_rows ? p->source->data + (size_t)stored_row(p->source, row) * row_bytes : NULL;
+        if (rows[n]) is_finite &= dtype_row_is_finite(p->source->stored, rows[n], (size_t)m->n_columns);
     }
+    if (!is_finite) __atomic_store_n(&p->m->has_non_finite, true, __ATOMIC_RELAXED);
     for (int s = 0; s < m->n_shards; s++)
         for (int step = m->shard_step[s]; step < m->shard_step[s + 1]; step += group) {
             const int64_t k = m->shard_k[s] + (int64_t)(step - m->shard_step[s]) * ORDER_STEP;
@@ -104,44 +107,55 @@ void cpu_embed(device *d, const struct device_matrix *m, const int32_t *ids, int
 
 /* ---- products ---- */
 
+/* The packed rows of one piece of work, and the thread's place for tiles. */
+struct row_block {
+    const uint8_t *x;
+    size_t x_stride;
+    int n_rows; /* at most PRODUCT_ROWS */
+    uint8_t *tiles;
+};
+
 /* A block of rows times one shard of a unit's two panels. Quantised panels are unpacked a few steps at a time, so that
  * their tiles are still in the nearest cache when the rows meet them; storing and adding an accumulator is exact. */
-static void multiply_shard(const device *d, const struct device_matrix *m, int64_t i_unit, int shard, const uint8_t *x,
-                           size_t x_stride, int n_rows, float *c, uint8_t *tiles) {
+static void multiply_shard(const device *d, const struct device_matrix *m, int64_t i_unit, int shard,
+                           const struct row_block *rows, float *c) {
     const enum dtype dtype = m->weights.dtype;
     const struct kernel_product *product = device_product(d, dtype);
-    const uint8_t *panels = m->weights.data + (size_t)i_unit * 2 * m->weights.panel_bytes;
+    const size_t panel_bytes = m->weights.panel_bytes, tiles_bytes = kernel_panel_bytes(DTYPE_BF16, PRODUCT_TILE_STEPS);
+    const uint8_t *panels = m->weights.data + (size_t)i_unit * 2 * panel_bytes;
     const int begin = m->shard_step[shard], end = m->shard_step[shard + 1];
+    const uint8_t *x = rows->x + (size_t)begin * product->x_step_bytes, *w = panels + kernel_panel_bytes(dtype, begin);
     kernel_unpack_fn *unpack = d->table.unpack[dtype];
-    const uint8_t *first = panels + kernel_panel_bytes(dtype, begin),
-                  *x_first = x + (size_t)begin * product->x_step_bytes;
-    if (!unpack) {
-        product->run(c, PRODUCT_UNIT, x_first, x_stride, first, m->weights.panel_bytes, n_rows, 2, end - begin, false);
-    } else if (n_rows <= d->table.few_rows) {
-        d->table.few[dtype](c, PRODUCT_UNIT, x_first, x_stride, first, m->weights.panel_bytes, n_rows, 2, end - begin,
-                            false);
-    } else {
-        for (int step = begin; step < end; step += PRODUCT_TILE_STEPS) {
-            const int n = end - step < PRODUCT_TILE_STEPS ? end - step : PRODUCT_TILE_STEPS;
-            const size_t tiles_bytes = kernel_panel_bytes(DTYPE_BF16, PRODUCT_TILE_STEPS);
-            const uint8_t *from = panels + kernel_panel_bytes(dtype, step);
-            unpack(tiles, from, n);
-            unpack(tiles + tiles_bytes, from + m->weights.panel_bytes, n);
-            product->run(c, PRODUCT_UNIT, x + (size_t)step * product->x_step_bytes, x_stride, tiles, tiles_bytes,
-                         n_rows, 2, n, step > begin);
-        }
+    if (!unpack || rows->n_rows <= d->table.few_rows) {
+        kernel_product_fn *run = unpack ? d->table.few[dtype] : product->run;
+        run(c, PRODUCT_UNIT, x, rows->x_stride, w, panel_bytes, rows->n_rows, 2, end - begin, false);
+        return;
+    }
+    for (int step = begin; step < end; step += PRODUCT_TILE_STEPS) {
+        const int n = end - step < PRODUCT_TILE_STEPS ? end - step : PRODUCT_TILE_STEPS;
+        unpack(rows->tiles, panels + kernel_panel_bytes(dtype, step), n);
+        unpack(rows->tiles + tiles_bytes, panels + panel_bytes + kernel_panel_bytes(dtype, step), n);
+        product->run(c, PRODUCT_UNIT, rows->x + (size_t)step * product->x_step_bytes, rows->x_stride, rows->tiles,
+                     tiles_bytes, rows->n_rows, 2, n, step > begin);
     }
 }
 
-/* c[PRODUCT_ROWS][PRODUCT_UNIT] = rows of x times the unit; n_rows <= PRODUCT_ROWS; c has room for every shard. */
-static void multiply(const device *d, const struct device_matrix *m, int64_t i_unit, const uint8_t *x, size_t x_stride,
-                     int n_rows, float *c, uint8_t *tiles) {
+/* c[PRODUCT_ROWS][PRODUCT_UNIT] = rows of x times the unit; c has room for every shard. */
+static void multiply(const device *d, const struct device_matrix *m, int64_t i_unit, const struct row_block *rows,
+                     float *c) {
     const size_t shard_floats = (size_t)PRODUCT_ROWS * PRODUCT_UNIT;
-    for (int s = 0; s < m->n_shards; s++)
-        multiply_shard(d, m, i_unit, s, x, x_stride, n_rows, c + (size_t)s * shard_floats, tiles);
+    for (int s = 0; s < m->n_shards; s++) multiply_shard(d, m, i_unit, s, rows, c + (size_t)s * shard_floats);
     for (int width = 1; width < m->n_shards; width *= 2)
         for (int s = 0; s + width < m->n_shards; s += 2 * width)
-            d->table.add(c + (size_t)s * shard_floats, c + (size_t)(s + width) * shard_floats, n_rows * PRODUCT_UNIT);
+            d->table.add(c + (size_t)s * shard_floats, c + (size_t)(s + width) * shard_floats,
+                         rows->n_rows * PRODUCT_UNIT);
+}
+
+/* Rows `row` and after of x, at most PRODUCT_ROWS. */
+static struct row_block block_at(const device *d, struct device_rows x, int n_rows, int row, int i_thread) {
+    const int left = n_rows - row;
+    return (struct row_block){x.data + (size_t)row * x.stride, x.stride, left < PRODUCT_ROWS ? left : PRODUCT_ROWS,
+                              tiles_of(d, i_thread)};
 }
 
 static int64_t units_of(const struct device_matrix *m) { return (m->n_rows + PRODUCT_UNIT - 1) / PRODUCT_UNIT; }
@@ -167,14 +181,13 @@ static void store_rows(const struct linear_work *w, int part, int64_t i_unit, co
 static void linear_piece(const struct linear_work *w, int64_t item, int i_thread) {
     const struct device_linear *a = w->a;
     const int row = (int)(item % w->n_row_blocks) * PRODUCT_ROWS;
-    const int n_rows = a->n_rows - row < PRODUCT_ROWS ? a->n_rows - row : PRODUCT_ROWS;
+    const struct row_block rows = block_at(w->d, a->x, a->n_rows, row, i_thread);
     int64_t i_unit = item / w->n_row_blocks;
     int part = 0;
     while (i_unit >= w->n_units[part]) i_unit -= w->n_units[part++];
     float *c = results_of(w->d, i_thread);
-    multiply(w->d, a->m[part], i_unit, a->x.data + (size_t)row * a->x.stride, a->x.stride, n_rows, c,
-             tiles_of(w->d, i_thread));
-    store_rows(w, part, i_unit, c, row, n_rows);
+    multiply(w->d, a->m[part], i_unit, &rows, c);
+    store_rows(w, part, i_unit, c, row, rows.n_rows);
 }
 
 static void linear_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
@@ -204,18 +217,17 @@ struct gated_work {
 static void gated_piece(const struct gated_work *w, int64_t item, int i_thread) {
     const struct device_gated *a = w->a;
     const int row = (int)(item % w->n_row_blocks) * PRODUCT_ROWS;
-    const int n_rows = a->n_rows - row < PRODUCT_ROWS ? a->n_rows - row : PRODUCT_ROWS;
+    const struct row_block rows = block_at(w->d, a->x, a->n_rows, row, i_thread);
     const int64_t i_unit = item / w->n_row_blocks, left = a->gate->n_rows - i_unit * PRODUCT_UNIT;
     const struct kernel_product *next = device_product(w->d, a->down->weights.dtype);
-    const uint8_t *x = a->x.data + (size_t)row * a->x.stride;
-    uint8_t *tiles = tiles_of(w->d, i_thread), *out = a->out.data + (size_t)row * a->out.stride;
+    uint8_t *out = a->out.data + (size_t)row * a->out.stride + (size_t)i_unit * next->x_step_bytes;
     float *g = results_of(w->d, i_thread), *u = g + (size_t)PRODUCT_ROWS * PRODUCT_UNIT;
-    multiply(w->d, a->gate, i_unit, x, a->x.stride, n_rows, g, tiles);
-    multiply(w->d, a->up, i_unit, x, a->x.stride, n_rows, u, tiles);
-    w->d->table.gate(g, g, u, n_rows * PRODUCT_UNIT);
-    for (int i = 0; i < n_rows; i++)
-        next->pack_x(out + (size_t)i * a->out.stride + (size_t)i_unit * next->x_step_bytes,
-                     g + (size_t)i * PRODUCT_UNIT, left < PRODUCT_UNIT ? (int)left : PRODUCT_UNIT);
+    multiply(w->d, a->gate, i_unit, &rows, g);
+    multiply(w->d, a->up, i_unit, &rows, u);
+    w->d->table.gate(g, g, u, rows.n_rows * PRODUCT_UNIT);
+    for (int i = 0; i < rows.n_rows; i++)
+        next->pack_x(out + (size_t)i * a->out.stride, g + (size_t)i * PRODUCT_UNIT,
+                     left < PRODUCT_UNIT ? (int)left : PRODUCT_UNIT);
 }
 
 static void gated_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
