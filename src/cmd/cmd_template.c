@@ -21,7 +21,11 @@ cria_status cmd_template(const struct conf *c, struct cria_error *err) {
     status = dialogue_from_json(&d, input, n, err);
     if (status != CRIA_OK) error_prefix(err, "%s", c->arguments[0]);
     TRY(status);
-    TRY(dialogue_render(d, m.tmpl, m.tok, &prompt, err));
+    status = dialogue_render(d, m.tmpl, m.tok, &prompt, err);
+    const char *file = conf_text(c, CONF_TEMPLATE_FILE);
+    if (status != CRIA_OK)
+        error_prefix(err, "%s, with the template of %s", c->arguments[0], file ? file : conf_text(c, CONF_MODEL));
+    TRY(status);
     TRY(cmd_write(prompt.text, prompt.n, err));
 out:
     prompt_text_free(&prompt);

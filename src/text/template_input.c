@@ -139,7 +139,11 @@ static cria_status read_date(struct run *r, const struct value *v) {
         good = r->year > 0 && r->month >= 1 && r->month <= 12 && r->day >= 1 &&
                r->day <= month_days[r->month - 1] + (leap && r->month == 2);
     }
-    if (!good) return ERROR_SET(r->err, CRIA_FORMAT, "now: expected a date as YYYY-MM-DD");
+    if (!good && v->kind != VALUE_STRING)
+        return ERROR_SET(r->err, CRIA_FORMAT, "now: expected a date as YYYY-MM-DD, found no text");
+    if (!good)
+        return ERROR_SET(r->err, CRIA_FORMAT, "now: expected a date as YYYY-MM-DD, found \"%.*s\"",
+                         (int)(v->text->n < 40 ? v->text->n : 40), s);
     r->has_date = true;
     return CRIA_OK;
 }

@@ -218,6 +218,23 @@ class FileLimit(unittest.TestCase):
         self.assertEqual(os.listdir(folder), [])
 
 
+class Templates(unittest.TestCase):
+    """Catches: a refusal that names neither the dialogue nor the template."""
+
+    def test_refusals(self):
+        path = write("refused.json", '{"messages": []}')
+        source = write("refusing.jinja", "{{ raise_exception('never') }}")
+        result = run("template", "--template", source, path)
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertIn(f"{path}, with the template of {source}: ", result.stderr)
+        self.assertIn("never", result.stderr)
+        path = write("undated.json", '{"messages": [], "now": "2024-02-30"}')
+        result = run("template", "-m", tiny_model(), path)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn(f"{path}, with the template of {tiny_model()}: ", result.stderr)
+        self.assertIn('expected a date as YYYY-MM-DD, found "2024-02-30"', result.stderr)
+
+
 class SmallContexts(unittest.TestCase):
     """Catches: a model of one or a few positions on which a command is off by one, or says nothing of use."""
 
