@@ -7,7 +7,17 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "cmd/cmd_io.h"
+#include "format/format.h"
 #include "hub/hub.h"
+
+/* A file that was cut on its way, or is of a kind that Cria does not run, is better known now than at its first use. */
+static void warn_of_unusable(const struct hub_model *model) {
+    struct cria_error error = {0};
+    model_files *files = NULL;
+    if (model_files_open(&files, model->path, NULL, &error) != CRIA_OK)
+        log_warning("%s is on this machine now but cannot be run: %s", model->name, error.text);
+    model_files_close(&files);
+}
 
 cria_status cmd_pull(const struct conf *c, struct cria_error *err) {
     struct hub_model model = {0};
@@ -18,6 +28,7 @@ cria_status cmd_pull(const struct conf *c, struct cria_error *err) {
     char size[32];
     cmd_bytes_text(model.n_bytes, size);
     status = cmd_print(err, "%s: %s, %s\n", model.name, was_there ? "is here already" : "pulled", size);
+    if (status == CRIA_OK) warn_of_unusable(&model);
     hub_model_free(&model);
     return status;
 }

@@ -3,6 +3,7 @@
  * Only files with known names, and the shards that an index names, are opened, all inside the directory; symbolic links
  * to regular files are right. A companion file that is there and broken is an error, not a missing one. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +15,8 @@
 #include "format/hf_index.h"
 #include "format/model_files.h"
 
-static bool is_present(const char *path) { return access(path, F_OK) == 0; }
+/* A link that leads nowhere is there: its reader says what is wrong with it. */
+static bool is_present(const char *path) { return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0; }
 
 static cria_status join(const char *folder, const char *name, char **ret, struct cria_error *err) {
     *ret = file_join(folder, name);

@@ -117,6 +117,9 @@ static cria_status open_file(struct model_files *m, const struct model_open_opti
         return ERROR_SET(err, CRIA_USAGE, "%s: weights alone are no model: name the directory with its config.json",
                          m->path);
     }
+    if (has_ending(m->path, ".json") && memcmp(first, "GGUF", 4) != 0) {
+        return ERROR_SET(err, CRIA_USAGE, "%s: a part of a model: name the directory that it lies in", m->path);
+    }
     status = gguf_model_open(m, options, err);
     if (status != CRIA_OK) name_file(err, m->path);
     return status;
@@ -194,6 +197,9 @@ static struct text_span token_text(const struct hf_token *token) {
 static cria_status open_tokenizer(const model_files *m, tokenizer **ret, struct cria_error *err) {
     tokenizer *t = NULL;
     cria_status status = tokenizer_open(&t, m->tokenizer_path, err);
+    /* A link to nowhere, or a file that is gone since: broken, and not missing. */
+    if (status == CRIA_NOTFOUND)
+        return ERROR_SET(err, CRIA_IO, "%s: cannot be opened: there is no such file", m->tokenizer_path);
     if (status != CRIA_OK) return status;
     const struct tokenizer_special special = {
         .bos = token_text(&m->tokens.bos), .eos = token_text(&m->tokens.eos), .add_bos = m->tokens.add_bos};

@@ -150,6 +150,24 @@ class NoModels(unittest.TestCase):
             self.assertIn(f"{path}: expected a regular file, found {kind}", result.stderr)
 
 
+    def test_parts_of_a_model(self):
+        result = run("inspect", os.path.join(tiny_model(), "tokenizer.json"))
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertIn("name the directory", result.stderr)
+
+    def test_pull_of_a_cut_file(self):
+        with open(os.path.join(SOURCE, "tests/golden/models/q4_1.gguf"), "rb") as f:
+            whole = f.read()
+        path = os.path.join(FOLDER, "cut.gguf")
+        with open(path, "wb") as f:
+            f.write(whole[: len(whole) // 2])
+        result = run("pull", path, "--name", "cut")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("warning: cut is on this machine now but cannot be run: ", result.stderr)
+        self.assertIn("beyond the end of the file", result.stderr)
+        self.assertEqual(run("rm", "cut").returncode, 0)
+
+
 class Lists(unittest.TestCase):
     """Catches: a list of ids with a hole taken for the list without it."""
 

@@ -292,6 +292,17 @@ static void test_config_text(void **state) {
     buffer_free(&deep);
 }
 
+/* There is a tokenizer, but none that can be read: not NOTFOUND, which would mean a run by ids. */
+static void expect_no_tokenizer(const char *path) {
+    model_files *m = NULL;
+    tokenizer *t = NULL;
+    struct cria_error err = {0};
+    assert_int_equal(open_folder(&m, &err), CRIA_OK);
+    assert_int_equal(model_files_tokenizer(m, &t, &err), CRIA_IO);
+    assert_non_null(strstr(err.text, path));
+    model_files_close(&m);
+}
+
 /* Catches a broken companion that is taken for a missing one. */
 static void test_broken_companions(void **state) {
     (void)state;
@@ -301,6 +312,17 @@ static void test_broken_companions(void **state) {
     write_usual();
     write_text("tokenizer_config.json", "not JSON");
     expect("tokenizer_config.json", "tokenizer_config.json");
+    static const char *const dangling[] = {"generation_config.json", "chat_template.jinja", "tokenizer.json"};
+    for (size_t i = 0; i < sizeof dangling / sizeof dangling[0]; i++) {
+        char path[128];
+        write_usual();
+        path_of(dangling[i], path);
+        unlink(path);
+        assert_int_equal(symlink("nowhere", path), 0); /* as a half-fetched hub cache has them */
+        if (i < 2) expect(dangling[i], dangling[i]);
+        if (i == 2) expect_no_tokenizer(path);
+        unlink(path);
+    }
     write_usual();
     write_text("chat_template.jinja", "\xff");
     expect("chat_template.jinja", "UTF-8");
