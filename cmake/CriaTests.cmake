@@ -7,10 +7,13 @@
 #                              CRIA is the program, CRIA_SOURCE_DIR the tree, CRIA_BUILD_DIR a folder to write in
 #   tests/fuzz/X_fuzz.c        a libFuzzer entry; here it is run over the files of tests/fuzz/seeds/X, once each
 #
-# Labels, by the two lists below: `check` is what `make test` leaves to `make check`; `slow` is what has so much
-# arithmetic that the sanitizers pass it by (they see the same code run on tiny models).
+# Labels, by the lists below: `check` is what `make test` leaves to `make check`; `slow` is what has so much arithmetic,
+# or measures so much memory, that the sanitizers pass it by (they see the same code run on tiny models); `single` is
+# what has one thread and takes long, so that the thread sanitizer would learn nothing from it.
 set(CRIA_CHECK_TESTS test_baseline)
-set(CRIA_SLOW_TESTS smollm2_test test_cmd_smollm2)
+set(CRIA_SLOW_TESTS smollm2_test test_cmd_smollm2 test_memory)
+set(CRIA_SINGLE_TESTS gguf_mutation_test safetensors_mutation_test template_budget_test templates_test prompts_test
+  long_text_test test_long_text test_reference)
 # Tests that hold a time or a ratio of times run while no other does.
 set(CRIA_TIMED_TESTS long_text_test test_long_text template_budget_test)
 # Tests that compile a kernel into themselves need its instruction set; they ask the machine before they use it.
