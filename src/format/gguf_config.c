@@ -67,22 +67,6 @@ static cria_status check_architecture(const struct gguf *g, struct cria_error *e
     return status;
 }
 
-static cria_status check_not_split(const struct gguf *g, struct cria_error *err) {
-    const struct gguf_key *k = gguf_find_key(g, "split.count");
-    uint64_t count = 0, number = 0;
-    if (!k) return CRIA_OK;
-    cria_status status = gguf_read_u64(g, k, UINT16_MAX, &count, err);
-    if (status != CRIA_OK || count == 1) return status;
-    k = gguf_find_key(g, "split.no");
-    if (k) status = gguf_read_u64(g, k, UINT16_MAX, &number, err);
-    if (status != CRIA_OK) return status;
-    return ERROR_SET(
-        err, CRIA_UNSUPPORTED,
-        "this is part %llu of a model that is split into %llu files; split files are not supported yet: join the parts "
-        "into one file first",
-        (unsigned long long)number + 1, (unsigned long long)count);
-}
-
 /* Integers that have to be 0, and floats that have to be 1, where they are there: other relatives of the family. */
 static cria_status check_neutral(const struct gguf *g, struct cria_error *err) {
     static const char *const zeros[] = {"expert_count", "expert_used_count", "attention.sliding_window"};
@@ -282,7 +266,6 @@ cria_status gguf_config_read(const struct gguf *g, int64_t n_rows, bool only_tex
                              struct cria_error *err) {
     cria_status status;
     struct arch_config c = {.bos_id = -1};
-    TRY(check_not_split(g, err));
     TRY(read_name(g, &c, err));
     if (!only_text) TRY(read_hyper_parameters(g, &c, err));
     TRY(read_vocab_size(g, n_rows, &c, err));

@@ -59,6 +59,7 @@ cria_status model_files_place(struct model_files *m, enum arch_naming naming, en
             err, CRIA_SHAPE, "tensor \"%s\" has %lld rows of %lld elements; the configuration asks for %lld of %lld",
             m->names[at], (long long)t->n_rows, (long long)t->n_columns, (long long)n_rows, (long long)n_columns);
     }
+    if (m->tensors[at].data) return ERROR_SET(err, CRIA_FORMAT, "tensor \"%s\" comes twice", m->names[at]);
     m->tensors[at] = *t;
     m->tensors[at].name = m->names[at];
     m->tensors[at].rope_interleaved = t->rope_interleaved && row->has_rope_rows;
@@ -167,6 +168,8 @@ void model_files_close(model_files **m) {
     *m = NULL;
     if (!old) return;
     gguf_free(&old->gguf);
+    for (int i = 0; i < old->n_more; i++) gguf_free(&old->more[i]);
+    alloc_free(old->more);
     for (int i = 0; i < old->n_safetensors; i++) safetensors_free(&old->safetensors[i]);
     alloc_free(old->safetensors);
     for (int i = 0; i < old->n_maps; i++) file_map_close(&old->maps[i]);

@@ -18,7 +18,9 @@ struct model_files {
     char (*names)[ARCH_NAME_BYTES]; /* owned, parallel: their names */
     struct file_map **maps;         /* owned, and each of them */
     int n_maps;
-    struct gguf gguf;                /* owned; empty for a directory */
+    struct gguf gguf;  /* owned; empty for a directory; of a split model the first part */
+    struct gguf *more; /* owned, and each of them: the other parts; part i lies in maps[i] */
+    int n_more;
     struct safetensors *safetensors; /* owned: one for each map of a directory */
     int n_safetensors;
     char *chat_template;                /* owned, or NULL */
@@ -56,6 +58,20 @@ CRIA_MUST_CHECK cria_status gguf_model_open(struct model_files *m, const struct 
 CRIA_MUST_CHECK cria_status gguf_model_tokenizer(const struct model_files *m, tokenizer **ret, struct cria_error *err);
 CRIA_MUST_CHECK cria_status hf_model_open(struct model_files *m, const char *folder,
                                           const struct model_open_options *options, struct cria_error *err);
+
+/* gguf_split.c: which part of how many a file is. */
+struct gguf_split {
+    uint64_t number, count; /* number from 0; count 1: a whole model */
+    uint64_t n_tensors;     /* of all parts together; where count is not 1 */
+};
+CRIA_MUST_CHECK cria_status gguf_split_read(const struct gguf *g, struct gguf_split *ret, struct cria_error *err);
+/* The path of part `number`, by that of the part that split describes; alloc_free() it. FORMAT where that one's name is
+ * not of a part. */
+CRIA_MUST_CHECK cria_status gguf_split_path(const char *path, const struct gguf_split *split, uint64_t number,
+                                            char **ret, struct cria_error *err);
+/* Whether a part is the one that was asked for. */
+CRIA_MUST_CHECK cria_status gguf_split_check(const struct gguf_split *part, const struct gguf_split *asked,
+                                             uint64_t number, struct cria_error *err);
 
 /* gguf_config.c: the hyper-parameters. n_rows is the number of rows of the embedding, 0 where there is none (only
  * text). */

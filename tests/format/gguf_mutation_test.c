@@ -496,7 +496,9 @@ static void test_L16_relations(void **state) {
 
 static void test_L17_split_files(void **state) {
     (void)state;
-    EXPECT("part of three", "split into 3 files", .key = "split.count", .key_type = T_U16, BYTES("\3\0"));
+    EXPECT("part of three that does not say which", "split.no", .key = "split.count", .key_type = T_U16, BYTES("\3\0"));
+    EXPECT("no parts", "split.count", .key = "split.count", .key_type = T_U16, BYTES("\0\0"));
+    EXPECT("more parts than are read", "1 to 1024", .key = "split.count", .key_type = T_U16, BYTES("\1\4"));
     EXPECT("as a string", "split.count", .key = "split.count", .key_type = T_STRING,
            BYTES("\1\0\0\0\0\0\0\0"
                  "3"));
