@@ -232,7 +232,7 @@ __attribute__((always_inline)) static inline void few(const enum dtype d, float 
         for (int s = 0; s < n_steps; s++) {
             const struct step_codes codes = load_codes(d, panel, s);
             __m512 chain[FEW_ROWS][2];
-            _mm_prefetch((const char *)(codes.bytes + 2048), _MM_HINT_T0);
+            panel_prefetch(d, panel, s);
             for (int i = 0; i < n_rows; i++) chain[i][0] = chain[i][1] = _mm512_setzero_ps();
 #pragma GCC unroll 8
             for (int r = 0; r < ROW_PAIRS; r++)
