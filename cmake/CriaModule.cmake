@@ -20,7 +20,7 @@ endif()
 set(CRIA_SANITIZE "" CACHE STRING "sanitizers, as for -fsanitize=")
 if(CRIA_SANITIZE)
   # The checks that a sanitizer weaves in keep gcc from seeing the lengths of strings; the plain build warns instead.
-  target_compile_options(cria_flags INTERFACE -Wno-format-truncation)
+  target_compile_options(cria_flags INTERFACE $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>)
   target_compile_options(cria_flags INTERFACE -fsanitize=${CRIA_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
   target_link_options(cria_flags INTERFACE -fsanitize=${CRIA_SANITIZE})

@@ -1,4 +1,5 @@
-/* gguf_fuzz.c: the GGUF reader on any bytes: container, tensors, configuration, vocabulary. */
+/* gguf_fuzz.c: the GGUF reader on any bytes: container, parts, tensors, configuration,
+ * vocabulary. */
 #include "format/model_files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
@@ -6,9 +7,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
     struct model_files m = {0};
     struct arch_config config;
+    struct gguf_split split;
     struct cria_error err;
     tokenizer *t = NULL;
     if (gguf_parse(&m.gguf, data, n_bytes, n_bytes, &err) == CRIA_OK) {
+        (void)!gguf_split_read(&m.gguf, &split, &err);
         if (gguf_check_tensors(&m.gguf, &err) == CRIA_OK &&
             gguf_config_read(&m.gguf, 64, false, &config, &err) == CRIA_OK) {
             (void)!arch_config_check(&config, &err);
