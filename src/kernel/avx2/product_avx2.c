@@ -216,6 +216,7 @@ __attribute__((always_inline)) static inline void few_half(const enum dtype d, f
     for (int s = 0; s < n_steps; s++) {
         const struct step_codes codes = load_codes(d, w, s, half);
         __m256 e[FEW_ROWS], o[FEW_ROWS];
+        panel_prefetch(d, w, s);
         for (int i = 0; i < n_rows; i++) e[i] = o[i] = _mm256_setzero_ps();
 #pragma GCC unroll 16
         for (int r = 0; r < TILE_ROWS; r++) {
