@@ -82,15 +82,14 @@ typedef void block_fn(float *c, size_t c_stride, const uint8_t *x, size_t x_stri
                                          const uint8_t *w, size_t w_stride, int n_steps, bool add) {   \
         kind(c, c_stride, x, x_stride, w, w_stride, n_steps, add, rows, panels);                       \
     }
+/* clang-format off */
 #define BLOCKS(kind)                                                                                            \
-    BLOCK(kind, 1, 1)                                                                                           \
-    BLOCK(kind, 2, 1)                                                                                           \
-    BLOCK(kind, 3, 1)                                                                                           \
-    BLOCK(kind, 4, 1)                                                                                           \
-    BLOCK(kind, 5, 1) BLOCK(kind, 6, 1) BLOCK(kind, 1, 2) BLOCK(kind, 2, 2) BLOCK(kind, 3, 2) BLOCK(kind, 4, 2) \
-        BLOCK(kind, 5, 2) BLOCK(kind, 6, 2) static block_fn *const kind##_table[2][ROWS_AT_ONCE] = {            \
-            {kind##_1_1, kind##_2_1, kind##_3_1, kind##_4_1, kind##_5_1, kind##_6_1},                           \
-            {kind##_1_2, kind##_2_2, kind##_3_2, kind##_4_2, kind##_5_2, kind##_6_2}};
+    BLOCK(kind, 1, 1) BLOCK(kind, 2, 1) BLOCK(kind, 3, 1) BLOCK(kind, 4, 1) BLOCK(kind, 5, 1) BLOCK(kind, 6, 1) \
+    BLOCK(kind, 1, 2) BLOCK(kind, 2, 2) BLOCK(kind, 3, 2) BLOCK(kind, 4, 2) BLOCK(kind, 5, 2) BLOCK(kind, 6, 2) \
+    static block_fn *const kind##_table[2][ROWS_AT_ONCE] = {                                                    \
+        {kind##_1_1, kind##_2_1, kind##_3_1, kind##_4_1, kind##_5_1, kind##_6_1},                               \
+        {kind##_1_2, kind##_2_2, kind##_3_2, kind##_4_2, kind##_5_2, kind##_6_2}};
+/* clang-format on */
 BLOCKS(block_bf16)
 BLOCKS(block_f32)
 #undef BLOCKS

@@ -71,11 +71,15 @@ BLOCK(4, 1)
 BLOCK(5, 1)
 BLOCK(6, 1)
 BLOCK(1, 2)
-BLOCK(2, 2) BLOCK(3, 2) BLOCK(4, 2) BLOCK(5, 2) BLOCK(6, 2)
+BLOCK(2, 2)
+BLOCK(3, 2)
+BLOCK(4, 2)
+BLOCK(5, 2)
+BLOCK(6, 2)
 #undef BLOCK
 
-    static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
-                             size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
+static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,
+                         size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {
     static block_fn *const blocks[2][ROWS_AT_ONCE] = {
         {block_1_1, block_2_1, block_3_1, block_4_1, block_5_1, block_6_1},
         {block_1_2, block_2_2, block_3_2, block_4_2, block_5_2, block_6_2},
