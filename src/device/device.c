@@ -14,7 +14,6 @@ void device_destroy(device **d) {
     *d = NULL;
 }
 
-const char *device_name(const device *d) { return d->name; }
 enum kernel_isa device_isa(const device *d) { return d->table.isa; }
 int device_threads(const device *d) { return d->n_threads; }
 

@@ -30,7 +30,6 @@ CRIA_MUST_CHECK cria_status device_create_cpu(device **ret, const struct device_
 CRIA_MUST_CHECK cria_status device_create_null(device **ret, struct cria_error *err);
 /* Takes NULL; clears the caller's pointer. */
 void device_destroy(device **d);
-const char *device_name(const device *d); /* "cpu avx512" */
 enum kernel_isa device_isa(const device *d);
 int device_threads(const device *d);
 

@@ -21,7 +21,6 @@ struct device_ops {
 /* A back end's own struct begins with this one. */
 struct device {
     const struct device_ops *ops;
-    char name[32];
     struct kernel_table table;
     int n_threads;
     uint8_t *scratch;     /* borrowed */

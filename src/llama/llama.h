@@ -35,7 +35,6 @@ CRIA_MUST_CHECK cria_status llama_weights_bytes(const model_files *files, enum l
 void llama_model_destroy(llama_model **m);
 const struct arch_config *llama_model_config(const llama_model *m);
 enum llama_compute llama_model_compute(const llama_model *m);
-device *llama_model_device(const llama_model *m);
 /* Bytes of the packed weights. */
 uint64_t llama_model_bytes(const llama_model *m);
 /* How many weights hold NaN or infinities (seen while packing, whatever was asked for), and the first one's name,

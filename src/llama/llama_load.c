@@ -10,9 +10,6 @@
 #include "base/checked.h"
 #include "llama/llama_private.h"
 
-/* The matrices of the model in table order; calls fn for each. layer -1: not in a layer. */
-typedef cria_status matrix_fn(void *arg, llama_model *m, enum arch_weight w, int layer, struct device_matrix *matrix);
-
 static struct device_matrix *matrix_of(llama_model *m, enum arch_weight w, int layer) {
     struct llama_layer *l = layer >= 0 ? &m->layers[layer] : NULL;
     switch (w) {
@@ -213,7 +210,6 @@ void llama_model_destroy(llama_model **m) {
 
 const struct arch_config *llama_model_config(const llama_model *m) { return &m->config; }
 enum llama_compute llama_model_compute(const llama_model *m) { return m->compute; }
-device *llama_model_device(const llama_model *m) { return m->dev; }
 uint64_t llama_model_bytes(const llama_model *m) { return m->n_bytes; }
 int llama_model_non_finite(const llama_model *m, const char **ret_name) {
     *ret_name = m->n_non_finite ? m->non_finite : NULL;

@@ -2,7 +2,6 @@
 #include "device/cpu/cpu.h"
 
 #include <sched.h>
-#include <stdio.h>
 
 #include "base/alloc.h"
 
@@ -48,7 +47,6 @@ cria_status device_create_cpu(device **ret, const struct device_options *options
     c->base.ops = &cpu_ops;
     c->base.n_threads = n_threads;
     kernel_table_init(&c->base.table, kernel_isa_best(options->max_isa));
-    snprintf(c->base.name, sizeof c->base.name, "cpu %s", kernel_isa_name(c->base.table.isa));
     *ret = &c->base;
     return CRIA_OK;
 }

@@ -144,8 +144,6 @@ void team_destroy(team **t) {
     *t = NULL;
 }
 
-int team_threads(const team *t) { return t->n_threads; }
-
 /* Closes the job and waits for the workers that are inside it. */
 static void finish_job(team *t) {
     uint64_t job = atomic_fetch_or(&t->job, JOB_CLOSED);

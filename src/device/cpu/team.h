@@ -18,7 +18,6 @@ typedef void team_fn(void *arg, int64_t begin, int64_t end, int i_thread);
 /* n_threads - 1 workers are started; their floating point state flushes subnormals. */
 CRIA_MUST_CHECK cria_status team_create(team **ret, int n_threads, struct cria_error *err);
 void team_destroy(team **t);
-int team_threads(const team *t);
 /* Runs fn over 0 .. n_items - 1 in pieces of `grain`. One caller at a time. */
 void team_for(team *t, int64_t n_items, int64_t grain, team_fn *fn, void *arg);
 

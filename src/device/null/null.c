@@ -86,7 +86,6 @@ cria_status device_create_null(device **ret, struct cria_error *err) {
     n->base.ops = &null_ops;
     n->base.n_threads = 1;
     kernel_table_init(&n->base.table, KERNEL_ISA_REF);
-    memcpy(n->base.name, "null", sizeof "null");
     *ret = &n->base;
     return CRIA_OK;
 }
