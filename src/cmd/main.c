@@ -46,6 +46,15 @@ static cria_status run_command(enum conf_command command, int argc, const char *
     return status;
 }
 
+/* The command that the first word names, or the first two together. */
+static enum conf_command find_command(int argc, const char *const *argv, int *ret_n_words) {
+    char both[64];
+    const int n = argc < 2 ? 0 : snprintf(both, sizeof both, "%s %s", argv[0], argv[1]);
+    enum conf_command command = n > 0 && n < (int)sizeof both ? conf_find_command(both) : CONF_COMMAND_NONE;
+    *ret_n_words = command ? 2 : 1;
+    return command ? command : conf_find_command(argv[0]);
+}
+
 static cria_status run(int argc, const char *const *argv, struct cria_error *err) {
     if (argc < 2) return ERROR_SET(err, CRIA_USAGE, "which command? cria --help lists them");
     const char *word = argv[1];
@@ -54,9 +63,12 @@ static cria_status run(int argc, const char *const *argv, struct cria_error *err
         return show_help(CONF_COMMAND_NONE, err);
     if (strcmp(word, "--version") == 0) return run_command(CONF_VERSION, 0, argv, err);
     if (is_help) word = argv[2];
-    const enum conf_command command = conf_find_command(word);
+    const int i_word = is_help ? 2 : 1;
+    int n_words = 0;
+    const enum conf_command command = find_command(argc - i_word, argv + i_word, &n_words);
     if (!command) return conf_unknown_command(word, err);
-    return is_help ? show_help(command, err) : run_command(command, argc - 2, argv + 2, err);
+    const int i_rest = i_word + n_words;
+    return is_help ? show_help(command, err) : run_command(command, argc - i_rest, argv + i_rest, err);
 }
 
 /* A file that is opened while 0, 1 or 2 is closed would get that number, and a model would be read as the prompt or a

@@ -40,7 +40,7 @@ enum conf_command {
 };
 
 struct conf_command_row {
-    const char *name;
+    const char *name;      /* one word, or two: "tokenizer train" */
     const char *arguments; /* as in the usage line: "SOURCE"; "" for none */
     const char *summary;   /* one line */
     const char *details;   /* paragraphs for --help; lines of at most 96 columns */
@@ -100,7 +100,8 @@ enum conf_id {
     CONF_MARKDOWN,
     CONF_QUIET,
     CONF_HELP,
-    CONF_ID_COUNT
+    CONF_RUN_END, /* of the options of conf_rows_run.c; the next area goes on from here (conf_rows.h) */
+    CONF_ID_COUNT = CONF_RUN_END
 };
 
 enum conf_type {
@@ -127,7 +128,7 @@ enum conf_group {
     CONF_GROUP_COUNT
 };
 
-enum conf_origin { CONF_ORIGIN_NONE, CONF_ORIGIN_DEFAULT, CONF_ORIGIN_ARGUMENT };
+enum conf_origin { CONF_ORIGIN_NONE, CONF_ORIGIN_DEFAULT, CONF_ORIGIN_FILE, CONF_ORIGIN_ARGUMENT };
 
 struct conf_option {
     const char *name; /* without dashes */
@@ -141,7 +142,7 @@ struct conf_option {
     const char *const *words;  /* WORD: the list, NULL at its end */
     int64_t int_min, int_max;  /* INT, INT_LIST, and the integer of PAIR_LIST */
     double real_min, real_max; /* REAL, and the real of PAIR_LIST */
-    uint32_t commands;         /* bit 1 << command */
+    uint64_t commands;         /* bit 1 << command */
     bool changes_results;      /* part of what a result depends on; goes into manifests */
     const char *help;
 };
@@ -175,7 +176,7 @@ const struct conf_command_row *conf_command_row(enum conf_command c);
 const struct conf_option *conf_option(enum conf_id id);
 /* NONE where there is no such name. */
 enum conf_command conf_find_command(const char *name);
-enum conf_id conf_find_option(const char *name);
+enum conf_id conf_find_option(enum conf_command command, const char *name); /* of those that the command takes */
 
 /* argv[0] is the first word behind the command's name. USAGE names the option, and the nearest known one for a typing
  * error. */
@@ -184,9 +185,16 @@ CRIA_MUST_CHECK cria_status conf_parse(struct conf *ret, enum conf_command comma
 /* Sets one option from text; text NULL for a flag. A list grows; any other option may be set once from one origin. */
 CRIA_MUST_CHECK cria_status conf_set(struct conf *c, enum conf_id id, const char *text, enum conf_origin origin,
                                      struct cria_error *err);
+/* Sets options from a configuration file whose keys are option names ("batch-size" or "batch_size"; a list for a list,
+ * true or false for a flag). What an argument has set stays. An unknown key is an error that names the line and the
+ * nearest known key; so is one of the keys in `apart`, a NULL-ended list, no error: they belong to somebody else. The
+ * items' texts are borrowed. */
+struct conf_yaml;
+CRIA_MUST_CHECK cria_status conf_set_yaml(struct conf *c, const struct conf_yaml *file, const char *const *apart,
+                                          struct cria_error *err);
 /* Frees what parsing allocated; takes a zeroed one. */
 void conf_deinit(struct conf *c);
-/* USAGE "unknown command" with the nearest known one. */
+/* USAGE "unknown command" with the nearest known one; for the first word of commands of two words, what may follow. */
 cria_status conf_unknown_command(const char *name, struct cria_error *err);
 
 bool conf_is_set(const struct conf *c, enum conf_id id); /* by the user, not by a default */

@@ -145,7 +145,7 @@ static void append_markdown_row(struct buffer *out, const struct conf_option *o,
 void conf_help_markdown(struct buffer *out) {
     buffer_append_text(
         out,
-        "# Options\n\nMade by `cria options --markdown` from the option table (`src/conf/conf_table.c`); a test "
+        "# Options\n\nMade by `cria options --markdown` from the option table (`src/conf`); a test "
         "holds this page to it.\nDefaults stand in brackets. \"Result\" says whether the option is part of what a "
         "result depends on; the others change\nspeed or presentation and never a bit of a result.\n");
     for (enum conf_command c = CONF_COMMAND_NONE + 1; c < CONF_COMMAND_COUNT; c++) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "conf/conf_yaml.h"
 
 enum { MAX_NAME = 64 };
 
@@ -49,21 +50,54 @@ enum conf_command conf_find_command(const char *name) {
     return CONF_COMMAND_NONE;
 }
 
-enum conf_id conf_find_option(const char *name) {
+static bool takes(enum conf_command command, enum conf_id id) { return conf_option(id)->commands >> command & 1; }
+
+enum conf_id conf_find_option(enum conf_command command, const char *name) {
     for (enum conf_id id = CONF_ID_NONE + 1; id < CONF_ID_COUNT; id++)
-        if (strcmp(name, conf_option(id)->name) == 0) return id;
+        if (takes(command, id) && strcmp(name, conf_option(id)->name) == 0) return id;
     return CONF_ID_NONE;
 }
 
-static enum conf_id find_letter(char letter) {
+static enum conf_id find_letter(enum conf_command command, char letter) {
     for (enum conf_id id = CONF_ID_NONE + 1; id < CONF_ID_COUNT; id++)
-        if (letter && conf_option(id)->letter == letter) return id;
+        if (letter && takes(command, id) && conf_option(id)->letter == letter) return id;
     return CONF_ID_NONE;
+}
+
+/* Whether some command takes an option of this name. */
+static bool is_known_option(const char *name) {
+    for (enum conf_command c = CONF_COMMAND_NONE + 1; c < CONF_COMMAND_COUNT; c++)
+        if (conf_find_option(c, name)) return true;
+    return false;
+}
+
+static const char *nearest_option(enum conf_command command, const char *name) {
+    const char *best = NULL;
+    int distance = MAX_NAME;
+    for (enum conf_id id = CONF_ID_NONE + 1; id < CONF_ID_COUNT; id++)
+        if (takes(command, id)) offer(name, conf_option(id)->name, &best, &distance);
+    return best;
+}
+
+/* Says which second words may follow the first of a command of two; false where there is no such command. */
+static bool name_second_words(const char *first, char *list, size_t n) {
+    const size_t n_first = strlen(first);
+    list[0] = '\0';
+    for (enum conf_command c = CONF_COMMAND_NONE + 1; c < CONF_COMMAND_COUNT; c++) {
+        const char *name = conf_command_row(c)->name;
+        if (strncmp(name, first, n_first) != 0 || name[n_first] != ' ') continue;
+        strncat(list, *list ? ", " : "", n - strlen(list) - 1);
+        strncat(list, name + n_first + 1, n - strlen(list) - 1);
+    }
+    return *list;
 }
 
 cria_status conf_unknown_command(const char *name, struct cria_error *err) {
     const char *best = NULL;
     int distance = MAX_NAME;
+    char list[256];
+    if (name_second_words(name, list, sizeof list))
+        return ERROR_SET(err, CRIA_USAGE, "cria %s needs a second word: %s (cria help %s WORD)", name, list, name);
     for (enum conf_command c = CONF_COMMAND_NONE + 1; c < CONF_COMMAND_COUNT; c++)
         if (!conf_command_row(c)->is_hidden) offer(name, conf_command_row(c)->name, &best, &distance);
     if (best)
@@ -75,14 +109,10 @@ cria_status conf_unknown_command(const char *name, struct cria_error *err) {
 static cria_status unknown_option(enum conf_command command, const char *word, const char *name,
                                   struct cria_error *err) {
     const char *command_name = conf_command_row(command)->name;
-    const enum conf_id elsewhere = conf_find_option(name);
-    if (elsewhere)
+    if (is_known_option(name))
         return ERROR_SET(err, CRIA_USAGE, "%s: cria %s does not take this option (cria %s --help)", word, command_name,
                          command_name);
-    const char *best = NULL;
-    int distance = MAX_NAME;
-    for (enum conf_id id = CONF_ID_NONE + 1; id < CONF_ID_COUNT; id++)
-        if (conf_option(id)->commands >> command & 1) offer(name, conf_option(id)->name, &best, &distance);
+    const char *best = nearest_option(command, name);
     if (best)
         return ERROR_SET(err, CRIA_USAGE, "unknown option %s; did you mean --%s? (cria %s --help)", word, best,
                          command_name);
@@ -210,7 +240,7 @@ static cria_status set_defaults(struct conf *c, struct cria_error *err) {
         const struct conf_option *o = conf_option(id);
         const bool is_chat = c->command == CONF_CHAT && o->chat_fallback;
         const char *text = is_chat ? o->chat_fallback : o->fallback;
-        if (!text || !(o->commands >> c->command & 1)) continue;
+        if (!text || !takes(c->command, id)) continue;
         const cria_status status = conf_set(c, id, text, CONF_ORIGIN_DEFAULT, err);
         if (status != CRIA_OK) return status;
     }
@@ -228,12 +258,11 @@ static cria_status parse_option(struct conf *c, int argc, const char *const *arg
         const size_t n = equals ? (size_t)(equals - word - 2) : strlen(word + 2);
         if (equals) value = equals + 1;
         if (n < sizeof name) memcpy(name, word + 2, n);
-        id = conf_find_option(name);
+        id = conf_find_option(c->command, name);
     } else if (word[2] == '\0') {
-        id = find_letter(word[1]);
+        id = find_letter(c->command, word[1]);
     }
-    if (!id || !(conf_option(id)->commands >> c->command & 1))
-        return unknown_option(c->command, word, id ? conf_option(id)->name : name, err);
+    if (!id) return unknown_option(c->command, word, name, err);
     const struct conf_option *o = conf_option(id);
     if (o->type == CONF_FLAG) {
         if (value) return ERROR_SET(err, CRIA_USAGE, "--%s takes no value, found \"%s\"", o->name, value);
@@ -242,6 +271,49 @@ static cria_status parse_option(struct conf *c, int argc, const char *const *arg
         value = argv[++*i];
     }
     return conf_set(c, id, value, CONF_ORIGIN_ARGUMENT, err);
+}
+
+/* The option's name of a key: underscores are dashes, "stop[2]" is an entry of "stop". */
+static void key_name(const char *key, char *name, size_t n) {
+    size_t i = 0;
+    for (; key[i] && key[i] != '[' && i + 1 < n; i++) name[i] = key[i] == '_' ? '-' : key[i];
+    name[i] = '\0';
+}
+
+static bool is_apart(const char *path, const char *const *apart) {
+    for (; apart && *apart; apart++) {
+        const size_t n = strlen(*apart);
+        if (strncmp(path, *apart, n) == 0 && (!path[n] || path[n] == '.' || path[n] == '[')) return true;
+    }
+    return false;
+}
+
+static cria_status set_flag_text(struct conf *c, enum conf_id id, const char *text, struct cria_error *err) {
+    if (strcmp(text, "false") == 0) return CRIA_OK;
+    if (strcmp(text, "true") != 0)
+        return ERROR_SET(err, CRIA_USAGE, "--%s: expected true or false, found \"%s\"", conf_option(id)->name, text);
+    return conf_set(c, id, NULL, CONF_ORIGIN_FILE, err);
+}
+
+cria_status conf_set_yaml(struct conf *c, const struct conf_yaml *file, const char *const *apart,
+                          struct cria_error *err) {
+    cria_status status = CRIA_OK;
+    for (int i = 0; i < file->n_items && status == CRIA_OK; i++) {
+        const struct conf_yaml_item *item = &file->items[i];
+        char name[MAX_NAME];
+        if (is_apart(item->path, apart)) continue;
+        key_name(item->path, name, sizeof name);
+        const enum conf_id id = conf_find_option(c->command, name);
+        const char *best = id ? NULL : nearest_option(c->command, name);
+        if (!id && best)
+            status = ERROR_SET(err, CRIA_USAGE, "unknown key \"%s\"; did you mean \"%s\"?", item->path, best);
+        else if (!id) status = ERROR_SET(err, CRIA_USAGE, "unknown key \"%s\"", item->path);
+        else if (c->values[id].origin == CONF_ORIGIN_ARGUMENT) continue;
+        else if (conf_option(id)->type == CONF_FLAG) status = set_flag_text(c, id, item->value, err);
+        else status = conf_set(c, id, item->value, CONF_ORIGIN_FILE, err);
+        if (status != CRIA_OK) error_prefix(err, "%s, line %d", file->name, item->line);
+    }
+    return status;
 }
 
 static cria_status check_arguments(const struct conf *c, struct cria_error *err) {

@@ -38,7 +38,8 @@ static void test_table_is_complete(void **state) {
         if (o->type == CONF_INT || o->type == CONF_INT_LIST || o->type == CONF_PAIR_LIST)
             assert_true(o->int_min < o->int_max);
         if (o->type == CONF_REAL || o->type == CONF_PAIR_LIST) assert_true(o->real_min < o->real_max);
-        assert_int_equal(conf_find_option(o->name), id);
+        for (enum conf_command c = CONF_COMMAND_NONE + 1; c < CONF_COMMAND_COUNT; c++)
+            if (o->commands >> c & 1) assert_int_equal(conf_find_option(c, o->name), id);
         for (enum conf_id other = id + 1; other < CONF_ID_COUNT; other++)
             assert_false(o->letter && o->letter == conf_option(other)->letter &&
                          o->commands & conf_option(other)->commands);
