@@ -1,12 +1,12 @@
-/* plan.h: the face of the planner: models, runs, layouts, and what a run takes in time and memory.
+/* planner.h: the face of the planner: models, runs, layouts, and what a run takes in time and memory.
  *
  * Callers may believe: a prediction depends on its arguments and on the tables (hardware/, plan_constants.c) alone;
  * every result carries a range; units stand in every name. This module never opens a device and never prints.
  *
  * Letters as in arch/arch.h: D model width, L layers, H query heads, G key/value heads, S head size, F feed-forward
  * width, V vocabulary, E experts. */
-#ifndef PLAN_PLAN_H
-#define PLAN_PLAN_H
+#ifndef PLAN_PLANNER_H
+#define PLAN_PLANNER_H
 
 #include <stdbool.h>
 #include <stddef.h>
