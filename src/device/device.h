@@ -160,7 +160,8 @@ struct device_attention {
     size_t page_stride;
     struct device_rows q, out;
     const struct device_matrix *m;
-    float *rows;      /* scratch: n_rows x H * S */
+    float *rows;      /* n_rows x H * S: the result before it is rounded */
+    float *stats;     /* n_rows x H x 2: m and 1 / l of each row and head; NULL: not kept */
     uint8_t *scratch; /* device_attention_bytes() for this max_context */
     int64_t max_context;
 };

@@ -90,6 +90,13 @@ typedef void kernel_attention_fn(struct kernel_attention_row *row, float *scores
                                  bool round_p, float *o, int n_o);
 /* Merges the span (m2, l2, o2) into (m1, l1, o1); o has n numbers. */
 typedef void kernel_merge_fn(float *m1, float *l1, float *o1, float m2, float l2, const float *o2, int n);
+/* One key block for one query row, backward: takes 32 products q . k in p and 32 products dO . v in ds, of which the
+ * first n_visible (1..32) count; p becomes exp(p * scale - m) * inverse_l, ds becomes p * (ds - d) * scale, both 0
+ * where not visible. */
+typedef void kernel_attention_gradient_fn(float *p, float *ds, int n_visible, float scale, float m, float inverse_l,
+                                          float d);
+/* The row reduction of a[i] * b[i] over n numbers. */
+typedef float kernel_dot_fn(const float *a, const float *b, int n);
 /* Tree sum of 16 lanes. */
 typedef float kernel_lanes_fn(const float lanes[ORDER_LANES]);
 /* y = x * a over n numbers; y may be x. */
@@ -114,6 +121,8 @@ struct kernel_table {
     kernel_rope_fn *rope;
     kernel_attention_fn *attention;
     kernel_merge_fn *merge;
+    kernel_attention_gradient_fn *attention_gradient;
+    kernel_dot_fn *dot;
     kernel_lanes_fn *lanes;
     kernel_scale_fn *scale;
     kernel_add_fn *add;

@@ -29,6 +29,11 @@
  *   The span's l is the tree sum of the 16 lanes. Spans (m, l, o) are merged in a binary tree fixed by span number, an
  *   unpaired last one passing through: m = max, c1 = exp(m1 - m), c2 = exp(m2 - m), l = fma(l1, c1, l2 * c2), o alike.
  *   The result is o * (1 / l), rounded as the table says.
+ * Attention, backward: s as above, m and l the merged ones; P = exp(s - m) * (1 / l); D = the row reduction of dO * O;
+ *   dP = dO . v, the product; dS = P * (dP - D) * scale. P, dS, dO, q, k and v are rounded to the cache's format where
+ *   they enter a product. For a key and its KV head: query heads of the group ascending, query blocks ascending, one
+ *   chain in steps of ORDER_KEY_BLOCK queries: dv of (P, dO), dk of (dS, q). dq: key blocks ascending inside a span, one
+ *   chain of (dS, k); the spans' sums are added in a binary tree like the forward's.
  * Vocabulary: (m, l) for each of ORDER_VOCAB_SHARDS shards of whole steps, l a row reduction of exp(x - m); merged in a
  *   tree like spans; log-sum-exp = m + log(l), the log in double and rounded once.
  * Norm: r = 1 / sqrt(sum / D + eps), y = (x * r) * w. Gate: h = (g / (1 + exp(-g))) * u. Rotation of (a, b):

@@ -199,7 +199,12 @@ static void finish_tile(const struct attention_work *w, struct workspace *ws, co
         const struct partial *p = finish_tree(w, ws, position / ORDER_SPAN + 1, r);
         const size_t row = (size_t)(t->run->row_0 + t->token_0 + r / w->s.n_rep);
         float *out = w->out + (row * (size_t)w->a->n_heads + (size_t)head) * (size_t)size;
-        w->d->table.scale(out, p->o + (size_t)r * (size_t)w->s.o_stride, 1.0f / p->l[r], (int)size);
+        const float inverse_l = 1.0f / p->l[r];
+        w->d->table.scale(out, p->o + (size_t)r * (size_t)w->s.o_stride, inverse_l, (int)size);
+        if (!w->a->stats) continue;
+        float *stats = w->a->stats + (row * (size_t)w->a->n_heads + (size_t)head) * 2;
+        stats[0] = p->m[r];
+        stats[1] = inverse_l;
     }
 }
 

@@ -136,6 +136,26 @@ static void ROWS(merge)(float *m1, float *l1, float *o1, float m2, float l2, con
     *m1 = m;
 }
 
+static void ROWS(attention_gradient)(float *p, float *ds, int n_visible, float scale, float m, float inverse_l,
+                                     float d) {
+    const lanes zero = lanes_splat(0.0f), by = lanes_splat(scale);
+    for (int i = 0; i < ORDER_KEY_BLOCK; i += ORDER_LANES) {
+        const lanes s = lanes_mul(lanes_load(p + i), by);
+        lanes weight = lanes_mul(lanes_exp(lanes_sub(s, lanes_splat(m))), lanes_splat(inverse_l));
+        weight = lanes_first_n(weight, n_visible - i, zero);
+        const lanes change = lanes_mul(lanes_mul(weight, lanes_sub(lanes_load(ds + i), lanes_splat(d))), by);
+        lanes_store(p + i, weight);
+        lanes_store(ds + i, lanes_first_n(change, n_visible - i, zero));
+    }
+}
+
+static float ROWS(dot)(const float *a, const float *b, int n) {
+    lanes sum = lanes_splat(0.0f);
+    for (int i = 0; i < n; i += ORDER_LANES)
+        sum = lanes_fma(lanes_load_n(a + i, n - i), lanes_load_n(b + i, n - i), sum);
+    return total(sum);
+}
+
 /* (m, l) of one vocabulary shard of n > 0 numbers. */
 static void shard_sum(const float *x, int64_t n, float *ret_m, float *ret_l) {
     lanes best = lanes_splat(-INFINITY), sums = lanes_splat(0.0f);
@@ -183,6 +203,8 @@ void ROWS(rows_fill)(struct kernel_table *t) {
     t->rope = ROWS(rope);
     t->attention = ROWS(attention);
     t->merge = ROWS(merge);
+    t->attention_gradient = ROWS(attention_gradient);
+    t->dot = ROWS(dot);
     t->lanes = ROWS(lanes_total);
     t->scale = ROWS(scale);
     t->add = ROWS(add);
