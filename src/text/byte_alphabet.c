@@ -27,3 +27,16 @@ ptrdiff_t byte_alphabet_read(const char *text, size_t n, char *out) {
     }
     return (ptrdiff_t)count;
 }
+
+uint32_t byte_alphabet_code(uint8_t byte) {
+    if (byte_of(byte) >= 0) return byte;
+    if (byte <= 32) return 0x100u + byte;
+    return byte == 173 ? 0x100 + 67 : 0x100u + byte - 127 + 33;
+}
+
+uint8_t byte_alphabet_nth(int i) {
+    const int printable = 126 - 33 + 1 + 172 - 161 + 1 + 255 - 174 + 1;
+    if (i >= printable) return (uint8_t)byte_of(0x100 + (unsigned)(i - printable));
+    if (i < 94) return (uint8_t)(33 + i);
+    return (uint8_t)(i < 106 ? 161 + i - 94 : 174 + i - 106);
+}

@@ -11,5 +11,9 @@
 /* Writes the bytes that the n bytes of text spell to out, which has room for n; returns how many, or -1 where a
  * character is not of the alphabet. */
 ptrdiff_t byte_alphabet_read(const char *text, size_t n, char *out);
+/* The code point of a byte's character; below 0x800. */
+uint32_t byte_alphabet_code(uint8_t byte);
+/* The byte whose character is the i-th by code point, i from 0 to 255. */
+uint8_t byte_alphabet_nth(int i);
 
 #endif
