@@ -1,0 +1,85 @@
+/* plan_constants.c: the table of constants (see plan_constants.h). */
+#include "plan/plan_constants.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "conf/conf_yaml.h"
+
+static const struct plan_constant_row rows[PLAN_C_COUNT] = {
+    [PLAN_C_MATMUL_SUSTAINED] =
+        {"matmul_sustained", 0.92, "1", 0.85, 1.0,
+         "rate of large products through a whole step, as a part of the best one measured alone "
+         "(power, clocks, neighbours on the chip)"},
+    [PLAN_C_OPERAND_TRAFFIC] = {"operand_traffic", 0.5, "1", 0.2, 1.0,
+                                "part of the time to move a product's operands that its arithmetic does not hide"},
+    [PLAN_C_ELEMENTWISE_FUSED] =
+        {"elementwise_fused", 1.0, "1", 0.7, 1.5,
+         "time of the work between products over that of its least traffic at the data sheet's "
+         "memory bandwidth, where kernels are fused"},
+    [PLAN_C_ELEMENTWISE_EAGER] = {"elementwise_eager", 2.0, "1", 1.5, 3.5,
+                                  "the same where every operation is a kernel"},
+    [PLAN_C_ATTENTION_SUSTAINED] = {"attention_sustained", 0.9, "1", 0.6, 1.1,
+                                    "rate of attention in a step, as a part of that of the kernel measured alone"},
+    [PLAN_C_LOW_PRECISION_SHARE] =
+        {"low_precision_traffic", 1.5, "1", 0.5, 3.0,
+         "traffic of quantising operands to FP8 or FP4 over the least (read once, write once)"},
+    [PLAN_C_KERNEL_YOUTH] = {"kernel_youth", 0.35, "1", 0.1, 0.6,
+                             "part of the products' rate that software does not reach when a chip is first shipped"},
+    [PLAN_C_KERNEL_AGE] = {"kernel_age", 1.2, "year", 0.5, 3.0, "time in which that lack shrinks to 1/e"},
+    [PLAN_C_FABRIC_ACHIEVED] = {"fabric_achieved", 0.75, "1", 0.6, 0.9,
+                                "bandwidth that collectives reach over the line rate, in nodes and between them"},
+    [PLAN_C_TENSOR_EXPOSED] = {"tensor_exposed", 0.6, "1", 0.3, 1.0,
+                               "part of the tensor-parallel traffic's time that products do not hide"},
+    [PLAN_C_DATA_EXPOSED] = {"data_exposed", 0.15, "1", 0.02, 0.4,
+                             "part of data-, context- and expert-parallel traffic that computing cannot hide, however "
+                             "much of it there is"},
+    [PLAN_C_EXPERT_LAYER] = {"expert_layer", 1.0e-3, "s", 2e-4, 4e-3,
+                             "time that routing adds to a layer with experts, forward and backward, in early 2025"},
+    [PLAN_C_LAUNCH] = {"launch", 1.5e-4, "s", 3e-5, 5e-4, "time of the host to launch one layer's forward pass"},
+    [PLAN_C_STEP_FIXED] = {"step_fixed", 0.03, "s", 0.0, 0.2,
+                           "time of a step that depends on nothing: gradient norm, logging, data"},
+    [PLAN_C_RANK_SPREAD] = {"rank_spread", 0.01, "1", 0.002, 0.03,
+                            "standard deviation of the speed of nodes that are nominally the same"},
+    [PLAN_C_PRODUCTION] = {"production", 0.88, "1", 0.75, 1.0,
+                           "speed of a long production run over that of a tuned benchmark of the same layout"},
+};
+
+static double values[PLAN_C_COUNT];
+static bool has_value[PLAN_C_COUNT];
+
+const struct plan_constant_row *plan_constants_row(enum plan_constant c) { return &rows[c]; }
+
+double plan_constants_value(enum plan_constant c) { return has_value[c] ? values[c] : rows[c].value; }
+
+static cria_status set(const struct conf_yaml_item *item, struct cria_error *err) {
+    for (int c = 0; c < PLAN_C_COUNT; c++) {
+        if (strcmp(rows[c].name, item->path) != 0) continue;
+        char *end;
+        double x = strtod(item->value, &end);
+        if (end == item->value || *end || !isfinite(x) || x < 0)
+            return ERROR_SET(err, CRIA_FORMAT, "%s: expected a number from 0, found \"%s\"", item->path, item->value);
+        values[c] = x;
+        has_value[c] = true;
+        return CRIA_OK;
+    }
+    return ERROR_SET(err, CRIA_FORMAT, "%s: there is no such constant", item->path);
+}
+
+cria_status plan_constants_read(const char *path, struct cria_error *err) {
+    cria_status status = CRIA_OK;
+    struct conf_yaml *y = NULL;
+    char *text = NULL;
+    size_t n;
+    TRY(file_read(path, CONF_YAML_BYTES, &text, &n, err));
+    TRY(conf_yaml_parse(&y, path, text, n, err));
+    for (int i = 0; i < y->n_items; i++) TRY(set(&y->items[i], err));
+out:
+    conf_yaml_destroy(&y);
+    alloc_free(text);
+    return status;
+}
