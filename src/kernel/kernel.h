@@ -65,10 +65,15 @@ struct kernel_code_place {
 /* n numbers (up to a multiple of 32 is zero padded) of a row to packed form, rounded as the form demands. */
 typedef void kernel_pack_x_fn(uint8_t *x, const float *values, int n);
 
+/* A tile from floats that lie the other way round: output n at k = values[k * stride + n], for k < n_k (at most
+ * ORDER_STEP) and n < n_outputs (at most KERNEL_PANEL); the rest is zero. Rounded as the tile demands. */
+typedef void kernel_pack_tile_fn(uint8_t *tile, const float *values, size_t stride, int n_k, int n_outputs);
+
 struct kernel_product {
     kernel_product_fn *run;
     kernel_pack_x_fn *pack_x;
     size_t x_step_bytes; /* of one row's step: 64 or 128 */
+    kernel_pack_tile_fn *pack_tile;
 };
 
 /* y = rmsnorm(x) * w over n numbers. */

@@ -105,3 +105,10 @@ void panel_pack_x_f32(uint8_t *x, const float *values, int n) {
     memcpy(x, values, (size_t)n * sizeof(float));
     memset(x + (size_t)n * sizeof(float), 0, (size_t)(padded - n) * sizeof(float));
 }
+
+void panel_pack_tile_f32(uint8_t *tile, const float *values, size_t stride, int n_k, int n_outputs) {
+    float *out = (float *)tile;
+    if (n_outputs < KERNEL_PANEL || n_k < ORDER_STEP) memset(tile, 0, panel_step_bytes(DTYPE_F32));
+    for (int k = 0; k < n_k; k++)
+        memcpy(out + k * KERNEL_PANEL, values + (size_t)k * stride, (size_t)n_outputs * sizeof(float));
+}

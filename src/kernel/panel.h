@@ -80,5 +80,7 @@ __attribute__((always_inline)) static inline void panel_prefetch(const enum dtyp
 
 /* pack_x of every f32 product: the numbers as they are, padded with zeros. */
 void panel_pack_x_f32(uint8_t *x, const float *values, int n);
+/* pack_tile of every f32 product: rows of numbers as they are, padded with zeros. */
+void panel_pack_tile_f32(uint8_t *tile, const float *values, size_t stride, int n_k, int n_outputs);
 
 #endif

@@ -93,6 +93,19 @@ static void pack_x(uint8_t *x, const float *values, int n) {
     }
 }
 
+static void pack_tile(uint8_t *tile, const float *values, size_t stride, int n_k, int n_outputs) {
+    const __m512i interleaved = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7,
+                                                 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __mmask16 mask = (__mmask16)((1u << n_outputs) - 1);
+    for (int r = 0; r < TILE_ROWS; r++) {
+        const float *row = values + (size_t)(2 * r) * stride;
+        const __m512 even = 2 * r < n_k ? _mm512_maskz_loadu_ps(mask, row) : _mm512_setzero_ps();
+        const __m512 odd = 2 * r + 1 < n_k ? _mm512_maskz_loadu_ps(mask, row + stride) : _mm512_setzero_ps();
+        const __m512i rounded = (__m512i)_mm512_cvtne2ps_pbh(odd, even);
+        _mm512_storeu_si512(tile + r * 64, _mm512_permutexvar_epi16(interleaved, rounded));
+    }
+}
+
 /* Runs an AVX-512 kernel on one row of activations, widened a few steps at a time. */
 static void widened(enum dtype d, float *c, const uint8_t *x, const uint8_t *w, size_t w_stride, int n_panels,
                     int n_steps, bool add) {
@@ -123,7 +136,7 @@ TYPE(q6_k, DTYPE_Q6_K)
 #undef TYPE
 
 void product_fill_amx(struct kernel_table *t) {
-    t->bf16 = (struct kernel_product){product_bf16, pack_x, X_STEP};
+    t->bf16 = (struct kernel_product){product_bf16, pack_x, X_STEP, pack_tile};
     t->few_rows = 1;
     t->few[DTYPE_Q8_0] = few_q8_0;
     t->few[DTYPE_Q4_0] = few_q4_0;

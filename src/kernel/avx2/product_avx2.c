@@ -131,6 +131,29 @@ static void pack_x_bf16(uint8_t *x, const float *values, int n) {
     }
 }
 
+/* Rounded as round_any() does, but a zero keeps its sign. */
+static inline __m256i round_signed(__m256 a) {
+    const __m256i u = _mm256_castps_si256(a), exponent = _mm256_set1_epi32(0x7f800000);
+    const __m256i is_zero = _mm256_cmpeq_epi32(_mm256_and_si256(u, exponent), _mm256_setzero_si256());
+    const __m256i sign = _mm256_and_si256(u, _mm256_set1_epi32((int)0x80000000u));
+    return _mm256_blendv_epi8(round_any(a), sign, is_zero);
+}
+
+static void pack_tile_bf16(uint8_t *tile, const float *values, size_t stride, int n_k, int n_outputs) {
+    const __m256i places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    for (int half = 0; half < 2; half++) {
+        const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(n_outputs - half * HALF), places);
+        for (int r = 0; r < TILE_ROWS; r++) {
+            const float *row = values + (size_t)(2 * r) * stride + half * HALF;
+            __m256i even = _mm256_setzero_si256(), odd = even;
+            if (2 * r < n_k) even = round_signed(_mm256_maskload_ps(row, mask));
+            if (2 * r + 1 < n_k) odd = round_signed(_mm256_maskload_ps(row + stride, mask));
+            _mm256_storeu_si256((__m256i *)(tile + r * 64 + half * 32),
+                                _mm256_or_si256(_mm256_srli_epi32(even, 16), odd));
+        }
+    }
+}
+
 /* A step of each type, ready to give the numbers of eight outputs at one k. */
 struct step_codes {
     __m256 d[2], m; /* d[1]: of k >= 16 in Q6_K */
@@ -257,8 +280,8 @@ TYPE(q6_k, DTYPE_Q6_K)
 #undef ROWS
 
 void product_fill_avx2(struct kernel_table *t) {
-    t->bf16 = (struct kernel_product){product_bf16, pack_x_bf16, ORDER_STEP * sizeof(float)};
-    t->f32 = (struct kernel_product){product_f32, panel_pack_x_f32, ORDER_STEP * sizeof(float)};
+    t->bf16 = (struct kernel_product){product_bf16, pack_x_bf16, ORDER_STEP * sizeof(float), pack_tile_bf16};
+    t->f32 = (struct kernel_product){product_f32, panel_pack_x_f32, ORDER_STEP * sizeof(float), panel_pack_tile_f32};
     t->few_rows = FEW_ROWS;
     t->unpack[DTYPE_Q8_0] = unpack_q8_0;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0;

@@ -142,6 +142,28 @@ static void pack_x_bf16(uint8_t *x, const float *values, int n) {
     }
 }
 
+/* A row of a tile-to-be, rounded as dtype_bf16_from_f32() does. */
+static inline __m512i load_rounded(const float *row, __mmask16 mask) {
+    const __m512 v = _mm512_maskz_loadu_ps(mask, row);
+    const __m512i u = _mm512_castps_si512(v);
+    const __mmask16 is_nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    const __mmask16 is_zero = _mm512_testn_epi32_mask(u, _mm512_set1_epi32(0x7f800000));
+    const __m512i high = _mm512_and_si512(u, _mm512_set1_epi32((int)0xffff0000u));
+    const __m512i rounded = _mm512_mask_or_epi32(round_bits(v), is_nan, high, _mm512_set1_epi32(0x400000));
+    return _mm512_mask_and_epi32(rounded, is_zero, u, _mm512_set1_epi32((int)0x80000000u));
+}
+
+static void pack_tile_bf16(uint8_t *tile, const float *values, size_t stride, int n_k, int n_outputs) {
+    const __mmask16 mask = (__mmask16)((1u << n_outputs) - 1);
+    for (int r = 0; r < TILE_ROWS; r++) {
+        const float *row = values + (size_t)(2 * r) * stride;
+        __m512i even = _mm512_setzero_si512(), odd = even;
+        if (2 * r < n_k) even = load_rounded(row, mask);
+        if (2 * r + 1 < n_k) odd = load_rounded(row + stride, mask);
+        _mm512_storeu_si512(tile + r * 64, _mm512_or_si512(_mm512_srli_epi32(even, 16), odd));
+    }
+}
+
 /* A step of each type, ready to give the numbers of sixteen outputs at one k. */
 struct step_codes {
     __m512 d[2], m; /* d[1]: of k >= 16 in Q6_K */
@@ -281,8 +303,8 @@ kernel_product_fn *product_avx512_few(enum dtype d) {
 }
 
 void product_fill_avx512(struct kernel_table *t) {
-    t->bf16 = (struct kernel_product){product_bf16, pack_x_bf16, ORDER_STEP * sizeof(float)};
-    t->f32 = (struct kernel_product){product_f32, panel_pack_x_f32, ORDER_STEP * sizeof(float)};
+    t->bf16 = (struct kernel_product){product_bf16, pack_x_bf16, ORDER_STEP * sizeof(float), pack_tile_bf16};
+    t->f32 = (struct kernel_product){product_f32, panel_pack_x_f32, ORDER_STEP * sizeof(float), panel_pack_tile_f32};
     t->unpack[DTYPE_Q8_0] = unpack_q8_0;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1;

@@ -113,6 +113,23 @@ static void pack_x(uint8_t *x, const float *values, int n) {
     }
 }
 
+/* Row k of a tile-to-be, zeros behind the last. */
+static inline __m512 load_row(const float *values, size_t stride, int k, int n_k, __mmask16 mask) {
+    return k < n_k ? _mm512_maskz_loadu_ps(mask, values + (size_t)k * stride) : _mm512_setzero_ps();
+}
+
+static void pack_tile(uint8_t *tile, const float *values, size_t stride, int n_k, int n_outputs) {
+    const __m512i interleaved = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7,
+                                                 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __mmask16 mask = (__mmask16)((1u << n_outputs) - 1);
+    for (int r = 0; r < 2 * ROW_PAIRS; r++) {
+        const __m512 low = load_row(values, stride, pair_k(r, 0), n_k, mask);
+        const __m512 high = load_row(values, stride, pair_k(r, 1), n_k, mask);
+        const __m512i rounded = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+        _mm512_storeu_si512(tile + r * 64, _mm512_permutexvar_epi16(interleaved, rounded));
+    }
+}
+
 /* The 16 scales of a step for outputs 0-7 and 8-15, each twice: once for each half of a pair. */
 struct scales {
     __m512 low, high;
@@ -314,7 +331,7 @@ static void pack_bytes(uint8_t *codes, int output, const uint8_t *q) {
 }
 
 void product_fill_avx512bf16(struct kernel_table *t) {
-    t->bf16 = (struct kernel_product){product_bf16, pack_x, 64};
+    t->bf16 = (struct kernel_product){product_bf16, pack_x, 64, pack_tile};
     t->unpack[DTYPE_Q8_0] = unpack_q8_0;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1;

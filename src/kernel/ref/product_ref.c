@@ -111,13 +111,23 @@ static void pack_row_ref(uint8_t *tile, int output, const uint16_t values[ORDER_
     for (int r = 0; r < ORDER_STEP / 2; r++) memcpy(tile + (r * KERNEL_PANEL + output) * 4, values + 2 * r, 4);
 }
 
+static void pack_tile_bf16_ref(uint8_t *tile, const float *values, size_t stride, int n_k, int n_outputs) {
+    uint16_t *out = (uint16_t *)tile;
+    memset(tile, 0, KERNEL_PANEL * ORDER_STEP * sizeof *out);
+    for (int k = 0; k < n_k; k++)
+        for (int n = 0; n < n_outputs; n++)
+            out[k / 2 * 32 + n * 2 + k % 2] = dtype_bf16_from_f32(values[(size_t)k * stride + (size_t)n]);
+}
+
 static void pack_bytes_ref(uint8_t *codes, int output, const uint8_t *q) {
     for (int k = 0; k < ORDER_STEP; k++) codes[k * KERNEL_PANEL + output] = q[k];
 }
 
 void product_fill_ref(struct kernel_table *t) {
-    t->bf16 = (struct kernel_product){product_bf16_ref, pack_x_bf16_ref, ORDER_STEP * sizeof(float)};
-    t->f32 = (struct kernel_product){product_f32_ref, panel_pack_x_f32, ORDER_STEP * sizeof(float)};
+    t->bf16 =
+        (struct kernel_product){product_bf16_ref, pack_x_bf16_ref, ORDER_STEP * sizeof(float), pack_tile_bf16_ref};
+    t->f32 =
+        (struct kernel_product){product_f32_ref, panel_pack_x_f32, ORDER_STEP * sizeof(float), panel_pack_tile_f32};
     t->unpack[DTYPE_Q8_0] = unpack_q8_0_ref;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0_ref;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1_ref;
