@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "plan/serving_constants.h"
+#include "plan/plan_constants.h"
 
 /* What of an engine the formulas need, in the units of one chip. */
 struct load {
@@ -17,6 +17,10 @@ struct load {
     double attention_rate;
     double read_rate; /* bytes/s */
 };
+
+/* Four of five published rows lie within this factor of their prediction, up or down.
+ */
+static const double spread_of_rows = 0.25;
 
 /* A part of the data sheet where nobody published the best product. */
 static const double usual_product_part = 0.7;
@@ -39,7 +43,7 @@ static struct load load_of(const struct serving_engine *e) {
     l.product_rate = product_rate(e->chip, e->format.compute);
     l.attention_rate =
         e->chip->attention_flop_per_s > 0 ? e->chip->attention_flop_per_s : product_rate(e->chip, PLAN_BF16) / 2;
-    l.read_rate = e->chip->memory_bytes_per_s * serving_constant(SERVING_READ_PART);
+    l.read_rate = e->chip->memory_bytes_per_s * plan_constants_value(PLAN_C_SERVING_READ);
     return l;
 }
 
@@ -108,7 +112,7 @@ static double attention_flop(const struct serving_engine *e, const struct load *
 /* Two all-reduces a layer of the activations of `tokens` tokens; steps double the ranks they reach. */
 static double exchange_s(const struct serving_engine *e, const struct load *l, double tokens, double overhead) {
     const double tp = (double)e->tp, bytes = tokens / (double)e->dp * (double)e->model.d_model * 2;
-    const double step_s = serving_constant(SERVING_EXCHANGE_S) * overhead;
+    const double step_s = plan_constants_value(PLAN_C_SERVING_EXCHANGE) * overhead;
     const double link = fmax(e->chip->link_bytes_per_s, 1e9);
     double s = 0;
     if (tp > 1) s += 2 * l->layers * (step_s * log2(tp) + 2 * 2 * (tp - 1) / tp * bytes / link);
@@ -119,7 +123,7 @@ static double exchange_s(const struct serving_engine *e, const struct load *l, d
 
 /* The part of a general engine's own time that a stack keeps. */
 static double overhead_of(enum serving_stack stack) {
-    return stack == SERVING_STACK_ENGINE ? 1 : serving_constant(SERVING_TUNED_PART);
+    return stack == SERVING_STACK_ENGINE ? 1 : plan_constants_value(PLAN_C_SERVING_COMPILED);
 }
 
 static struct serving_breakdown step_of(const struct serving_engine *e, const struct load *l, double batch) {
@@ -138,9 +142,9 @@ static struct serving_breakdown step_of(const struct serving_engine *e, const st
                      2 * part / (double)e->dp * l->params.embedding / split / l->product_rate;
     b.exchange_s = exchange_s(e, l, part, overhead);
     if (l->expert_layers > 0 && e->shares_experts && e->dp > 1)
-        b.exchange_s += l->expert_layers * part * serving_constant(SERVING_DISPATCH_S) * overhead;
-    b.launch_s = l->layers * serving_constant(SERVING_LAYER_S) * overhead * (e->chip->is_cpu ? 0.1 : 1);
-    if (e->stack == SERVING_STACK_ENGINE) b.host_s = batch * serving_constant(SERVING_SEQUENCE_S);
+        b.exchange_s += l->expert_layers * part * plan_constants_value(PLAN_C_SERVING_DISPATCH) * overhead;
+    b.launch_s = l->layers * plan_constants_value(PLAN_C_SERVING_LAYER) * overhead * (e->chip->is_cpu ? 0.1 : 1);
+    if (e->stack == SERVING_STACK_ENGINE) b.host_s = batch * plan_constants_value(PLAN_C_SERVING_SEQUENCE);
     /* A compiled engine schedules beside the chip's work; a stream has nothing to schedule. */
     return b;
 }
@@ -225,7 +229,7 @@ static cria_status no_room(const struct serving_engine *e, const struct load *l,
 }
 
 static void fill_rates(const struct serving_engine *e, const struct load *l, struct serving_point *p) {
-    const double spread = serving_spread(), step_s = p->step_s.mid;
+    const double spread = spread_of_rows, step_s = p->step_s.mid;
     /* While a sequence is answered, the prompts of the others that come in its place are read between its steps. */
     const double prefill_share_s = p->batch * p->prefill_s / e->answer_tokens;
     p->between_tokens_s = step_s + prefill_share_s;
@@ -237,8 +241,8 @@ static void fill_rates(const struct serving_engine *e, const struct load *l, str
     p->step_s.high = step_s * (1 + spread);
     const double arithmetic_s = p->breakdown.arithmetic_s + prefill_share_s;
     p->arithmetic_part = fmin(1, arithmetic_s / p->between_tokens_s);
-    const double part =
-        serving_constant(SERVING_BUSY_POWER) + serving_constant(SERVING_ARITHMETIC_POWER) * p->arithmetic_part;
+    const double part = plan_constants_value(PLAN_C_SERVING_BUSY_POWER) +
+                        plan_constants_value(PLAN_C_SERVING_ARITHMETIC_POWER) * p->arithmetic_part;
     p->chip_watts = e->chip->tdp_watts * fmin(1, part);
     p->joules_per_output_token = p->chip_watts * l->chips / rate;
 }

@@ -3,7 +3,7 @@
  * An engine is tp x pp x dp chips that hold one copy of the experts (ep) and dp copies of the rest. A decode step reads
  * the weights and the keys and values of all sequences, multiplies, exchanges, launches and schedules; the roofline
  * joins reading and multiplying, the rest adds up. The mathematics with its sources stands in docs/PLANNER.md, section
- * "Serving"; the constants are rows of serving_constants.c. Pure; any thread. Units stand in every name. */
+ * "Serving"; the constants are rows of plan_constants.c. Pure; any thread. Units stand in every name. */
 #ifndef PLAN_SERVING_H
 #define PLAN_SERVING_H
 
