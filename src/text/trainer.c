@@ -75,8 +75,7 @@ cria_status trainer_create(trainer **ret, const struct trainer_options *options,
     t = ALLOC_NEW(trainer);
     if (!t) return ERROR_NOMEM(err, sizeof *t, "a trainer");
     t->options = *options;
-    TRY(trainer_count_create(&t->count, trainer_splitters[options->splitter].function, options->threads,
-                             options->max_words ? options->max_words : TRAINER_MAX_WORDS, err));
+    TRY(trainer_count_create(&t->count, options, err));
     *ret = t;
     return CRIA_OK;
 out:

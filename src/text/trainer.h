@@ -23,6 +23,7 @@
 #define TRAINER_MAX_THREADS 64
 #define TRAINER_MAX_WORDS 8000000                /* what max_words = 0 means */
 #define TRAINER_MAX_ITEM_BYTES ((size_t)1 << 28) /* of one item; LIMIT beyond */
+#define TRAINER_ROUND_BYTES ((uint64_t)64 << 20) /* what round_bytes = 0 means */
 
 enum trainer_splitter { TRAINER_LLAMA3, TRAINER_GPT2, TRAINER_LLAMA4, TRAINER_SMOLLM, TRAINER_SPLITTER_COUNT };
 
@@ -34,13 +35,12 @@ struct trainer_options {
     int n_special;
     const char *bos, *eos; /* of the special tokens: put in front of texts, and ends them; NULL: none; borrowed */
     int threads;           /* that count words; 1: the caller's own */
-    /* Words (distinct) that are held at once, 0: TRAINER_MAX_WORDS. Where a round of TRAINER_ROUND_BYTES of text ends
-     * with more, the rarest are forgotten until half as many are left; trainer_report says how many. A word takes about
-     * 200 bytes at the end. */
+    /* Distinct words that are held; 0: TRAINER_MAX_WORDS. Where a round of text ends with more, the rarest are
+     * forgotten until half as many are left; trainer_report() says how many. A word takes about 200 bytes in the end.
+     */
     size_t max_words;
+    uint64_t round_bytes; /* 0: TRAINER_ROUND_BYTES; a round is this much text, up to the end of a block */
 };
-
-#define TRAINER_ROUND_BYTES ((uint64_t)64 << 20)
 
 struct trainer_report {
     uint64_t items, bytes, words, distinct_words;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "text/trainer_parts.h"
 
 enum { BLOCK_BYTES = 1 << 20, BLOCKS_A_THREAD = 3 };
 
@@ -37,7 +38,7 @@ struct trainer_count {
     struct trainer_words words; /* of all rounds that ended */
     struct trainer_pruned pruned;
     size_t max_words;
-    uint64_t items, bytes, round_bytes;
+    uint64_t items, bytes, round_bytes, max_round_bytes;
     pthread_mutex_t mutex; /* of all that follows */
     pthread_cond_t changed;
     struct block *empty, *full, **full_end;
@@ -119,15 +120,15 @@ void trainer_count_destroy(trainer_count **c) {
     alloc_free(t);
 }
 
-cria_status trainer_count_create(trainer_count **ret, split_fn *split, int threads, size_t max_words,
-                                 struct cria_error *err) {
-    CRIA_ASSERT(threads >= 1 && threads <= TRAINER_MAX_THREADS);
+cria_status trainer_count_create(trainer_count **ret, const struct trainer_options *options, struct cria_error *err) {
+    const int threads = options->threads;
     struct trainer_count *c = ALLOC_NEW(struct trainer_count);
     cria_status status = CRIA_OK;
     if (!c) return ERROR_NOMEM(err, sizeof *c, "counting words");
-    c->split = split;
+    c->split = trainer_splitters[options->splitter].function;
     c->threads = threads;
-    c->max_words = max_words;
+    c->max_words = options->max_words ? options->max_words : TRAINER_MAX_WORDS;
+    c->max_round_bytes = options->round_bytes ? options->round_bytes : TRAINER_ROUND_BYTES;
     c->full_end = &c->full;
     (void)pthread_mutex_init(&c->mutex, NULL);
     (void)pthread_cond_init(&c->changed, NULL);
@@ -215,7 +216,7 @@ static cria_status pass_block(struct trainer_count *c, struct cria_error *err) {
         (void)pthread_cond_broadcast(&c->changed);
     }
     (void)pthread_mutex_unlock(&c->mutex);
-    if (status == CRIA_OK && c->round_bytes >= TRAINER_ROUND_BYTES) status = end_round(c, err);
+    if (status == CRIA_OK && c->round_bytes >= c->max_round_bytes) status = end_round(c, err);
     return status;
 }
 
