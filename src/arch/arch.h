@@ -72,6 +72,9 @@ enum arch_weight {
 };
 
 enum arch_axis { ARCH_AXIS_NONE, ARCH_AXIS_ROWS, ARCH_AXIS_COLUMNS }; /* which axis tensor parallelism splits */
+/* What a weight is before the first step: ones; normal numbers; normal numbers made smaller by the number of products
+ * that add to the residual stream, so that it does not grow with depth (Radford et al. 2019). */
+enum arch_init { ARCH_INIT_ONES, ARCH_INIT_NORMAL, ARCH_INIT_NORMAL_DEPTH };
 
 struct arch_weight_row {
     const char *name;    /* "q" */
@@ -82,6 +85,7 @@ struct arch_weight_row {
     bool has_rope_rows; /* rows are query or key heads: GGUF stores them with interleaved pairs */
     bool decay;         /* weight decay acts on it */
     enum arch_axis shard_axis;
+    enum arch_init init;
 };
 
 const struct arch_weight_row *arch_weight_row(enum arch_weight w);
@@ -98,23 +102,27 @@ bool arch_weight_find(enum arch_naming naming, const char *name, size_t n, enum 
 #define ARCH_NAME_BYTES 64
 void arch_weight_name(enum arch_naming naming, enum arch_weight w, int layer, char out[ARCH_NAME_BYTES]);
 
+/* The standard deviation that a weight begins with; 0: it begins as ones. */
+double arch_init_deviation(const struct arch_config *c, enum arch_weight w);
+
 /* Number of parameters. */
 int64_t arch_parameters(const struct arch_config *c);
 
 /* Activations: one row for each value of a forward pass. The dtype is where it is rounded, once. The session books its
  * memory by these rows (llama/llama_plan.c). */
 enum arch_activation {
-    ARCH_A_RESIDUAL,
+    ARCH_A_RESIDUAL, /* for learning: as it enters a layer */
     ARCH_A_ATTN_NORMED,
     ARCH_A_QKV,
     ARCH_A_Q,
     ARCH_A_K,
     ARCH_A_V,
     ARCH_A_ATTN_ROWS,
+    ARCH_A_ATTN_STATS,
     ARCH_A_ATTN_OUT,
+    ARCH_A_FFN_RESIDUAL,
     ARCH_A_FFN_NORMED,
-    ARCH_A_GATE,
-    ARCH_A_UP,
+    ARCH_A_GATE_UP,
     ARCH_A_HIDDEN,
     ARCH_A_FINAL_ROWS,
     ARCH_A_FINAL_NORMED,
@@ -127,20 +135,30 @@ enum arch_activation {
 enum arch_number { ARCH_NUMBER_F32, ARCH_NUMBER_COMPUTE, ARCH_NUMBER_KV };
 /* Where a value lies. */
 enum arch_place {
-    ARCH_PLACE_BOOKED, /* in memory of the session, for the stages of its life */
-    ARCH_PLACE_CACHE,  /* in the KV cache, as long as its sequence */
-    ARCH_PLACE_INSIDE, /* inside a piece of one stage's work: never in memory */
-    ARCH_PLACE_CALLER  /* in memory of whoever asked for it */
+    ARCH_PLACE_BOOKED,  /* in memory of the session, for the stages of its life */
+    ARCH_PLACE_CACHE,   /* in the KV cache, as long as its sequence */
+    ARCH_PLACE_INSIDE,  /* inside a piece of one stage's work: never in memory */
+    ARCH_PLACE_CALLER,  /* in memory of whoever asked for it */
+    ARCH_PLACE_LEARNING /* where a trainer keeps it; inference has no use for it */
 };
-/* Rows or columns of an activation: tokens, rows of logits, D, H x S, G x S, (H + 2 G) x S, F, V. */
+/* Whether learning saves a value of each layer for backward or computes it again from what it saved. */
+enum arch_keep {
+    ARCH_KEEP_NEVER, /* backward does not read it */
+    ARCH_KEEP_ALWAYS,
+    ARCH_KEEP_LAYER, /* computed again where only the residual stream is kept */
+    ARCH_KEEP_FFN    /* and where the feed-forward half is computed again */
+};
+/* Rows or columns of an activation: tokens, rows of logits, D, 2 H, H x S, G x S, (H + 2 G) x S, F, 2 F, V. */
 enum arch_letter {
     ARCH_LETTER_T,
     ARCH_LETTER_N,
     ARCH_LETTER_D,
+    ARCH_LETTER_2H,
     ARCH_LETTER_HS,
     ARCH_LETTER_GS,
     ARCH_LETTER_QKV,
     ARCH_LETTER_F,
+    ARCH_LETTER_2F,
     ARCH_LETTER_V
 };
 /* The stages of a forward pass, in order; those from ATTN_NORM to DOWN repeat for each layer. */
@@ -164,6 +182,7 @@ struct arch_activation_row {
     enum arch_stage first_use, last_use; /* both inclusive */
     enum arch_place place;
     enum arch_weight next; /* of a COMPUTE row: the product that it is packed for, else NONE */
+    enum arch_keep keep;   /* what learning does with it */
 };
 
 const struct arch_activation_row *arch_activation_row(enum arch_activation a);
@@ -178,5 +197,11 @@ void arch_rope_frequencies(const struct arch_config *c, float *out);
 /* Floating point operations of one token's forward pass at position `position` (attention counted), with or without
  * the vocabulary product: 2 for a multiply-add. */
 double arch_forward_flops(const struct arch_config *c, int64_t position, bool with_head);
+
+/* Named shapes: the published ones of Llama 3 and small ones for learning (arch_presets.c). False for an unknown name;
+ * *ret is then untouched. Token ids are not set (bos_id -1, no stop ids). */
+bool arch_preset(const char *name, struct arch_config *ret);
+/* The name of the i-th preset, smallest model first; NULL behind the last. */
+const char *arch_preset_name(int i);
 
 #endif

@@ -1,32 +1,34 @@
 /* arch_weights.c: the table of weights: names, shapes, and finding one by its name in a file. */
 #include "arch/arch.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static const struct arch_weight_row rows[ARCH_W_COUNT] = {
     [ARCH_W_EMBEDDING] = {"embedding", "model.embed_tokens.weight", "token_embd.weight", false, true, false, true,
-                          ARCH_AXIS_ROWS},
+                          ARCH_AXIS_ROWS, ARCH_INIT_NORMAL},
     [ARCH_W_ATTN_NORM] = {"attn_norm", "model.layers.%d.input_layernorm.weight", "blk.%d.attn_norm.weight", true, false,
-                          false, false, ARCH_AXIS_NONE},
+                          false, false, ARCH_AXIS_NONE, ARCH_INIT_ONES},
     [ARCH_W_Q] = {"q", "model.layers.%d.self_attn.q_proj.weight", "blk.%d.attn_q.weight", true, true, true, true,
-                  ARCH_AXIS_ROWS},
+                  ARCH_AXIS_ROWS, ARCH_INIT_NORMAL},
     [ARCH_W_K] = {"k", "model.layers.%d.self_attn.k_proj.weight", "blk.%d.attn_k.weight", true, true, true, true,
-                  ARCH_AXIS_ROWS},
+                  ARCH_AXIS_ROWS, ARCH_INIT_NORMAL},
     [ARCH_W_V] = {"v", "model.layers.%d.self_attn.v_proj.weight", "blk.%d.attn_v.weight", true, true, false, true,
-                  ARCH_AXIS_ROWS},
+                  ARCH_AXIS_ROWS, ARCH_INIT_NORMAL},
     [ARCH_W_O] = {"o", "model.layers.%d.self_attn.o_proj.weight", "blk.%d.attn_output.weight", true, true, false, true,
-                  ARCH_AXIS_COLUMNS},
+                  ARCH_AXIS_COLUMNS, ARCH_INIT_NORMAL_DEPTH},
     [ARCH_W_FFN_NORM] = {"ffn_norm", "model.layers.%d.post_attention_layernorm.weight", "blk.%d.ffn_norm.weight", true,
-                         false, false, false, ARCH_AXIS_NONE},
+                         false, false, false, ARCH_AXIS_NONE, ARCH_INIT_ONES},
     [ARCH_W_GATE] = {"gate", "model.layers.%d.mlp.gate_proj.weight", "blk.%d.ffn_gate.weight", true, true, false, true,
-                     ARCH_AXIS_ROWS},
+                     ARCH_AXIS_ROWS, ARCH_INIT_NORMAL},
     [ARCH_W_UP] = {"up", "model.layers.%d.mlp.up_proj.weight", "blk.%d.ffn_up.weight", true, true, false, true,
-                   ARCH_AXIS_ROWS},
+                   ARCH_AXIS_ROWS, ARCH_INIT_NORMAL},
     [ARCH_W_DOWN] = {"down", "model.layers.%d.mlp.down_proj.weight", "blk.%d.ffn_down.weight", true, true, false, true,
-                     ARCH_AXIS_COLUMNS},
+                     ARCH_AXIS_COLUMNS, ARCH_INIT_NORMAL_DEPTH},
     [ARCH_W_FINAL_NORM] = {"final_norm", "model.norm.weight", "output_norm.weight", false, false, false, false,
-                           ARCH_AXIS_NONE},
-    [ARCH_W_HEAD] = {"head", "lm_head.weight", "output.weight", false, true, false, true, ARCH_AXIS_ROWS},
+                           ARCH_AXIS_NONE, ARCH_INIT_ONES},
+    [ARCH_W_HEAD] = {"head", "lm_head.weight", "output.weight", false, true, false, true, ARCH_AXIS_ROWS,
+                     ARCH_INIT_NORMAL},
 };
 
 const struct arch_weight_row *arch_weight_row(enum arch_weight w) {
@@ -70,6 +72,20 @@ void arch_weight_shape(const struct arch_config *c, enum arch_weight w, int64_t 
     }
     *ret_rows = n_rows;
     *ret_columns = n_columns;
+}
+
+/* 0.02 for every matrix is the rule of GPT-2, and what Llama's configurations call initializer_range. */
+double arch_init_deviation(const struct arch_config *c, enum arch_weight w) {
+    const double normal = 0.02;
+    switch (arch_weight_row(w)->init) {
+        case ARCH_INIT_NORMAL:
+            return normal;
+        case ARCH_INIT_NORMAL_DEPTH:
+            return normal / sqrt(2.0 * (double)c->n_layers);
+        case ARCH_INIT_ONES:
+            break;
+    }
+    return 0;
 }
 
 bool arch_weight_exists(const struct arch_config *c, enum arch_weight w) {
