@@ -14,7 +14,8 @@
  * longer than max_document_bytes comes in parts, cut at an empty line, a line end or between characters, in this order
  * of preference. Compression is recognised by content (gzip, Zstandard), with checksums held. In folders only files
  * named .txt, .text, .md, .jsonl, .ndjson, .json and these with .gz or .zst are read; source_ignored() counts the rest.
- * Hidden files and folders, and links to folders, are passed by and counted too. One thread at a time for one source. */
+ * Hidden files and folders, and links to folders, are passed by and counted too. One thread at a time for one source.
+ */
 #ifndef DATA_SOURCE_H
 #define DATA_SOURCE_H
 
