@@ -85,6 +85,9 @@ void device_linear(device *d, const struct device_linear *a) { d->ops->linear(d,
 void device_gated(device *d, const struct device_gated *a) { d->ops->gated(d, a); }
 void device_rotate(device *d, const struct device_rotate *a) { d->ops->rotate(d, a); }
 void device_attention(device *d, const struct device_attention *a) { d->ops->attention(d, a); }
+void device_attention_backward(device *d, const struct device_attention_backward *a) {
+    d->ops->attention_backward(d, a);
+}
 float device_logsumexp(device *d, const float *x, int64_t n) { return d->ops->logsumexp(d, x, n); }
 
 /* Keys: ORDER_KEY_BLOCK outputs over S columns; values: S outputs over ORDER_KEY_BLOCK columns. */

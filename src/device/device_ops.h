@@ -2,7 +2,7 @@
 #ifndef DEVICE_OPS_H
 #define DEVICE_OPS_H
 
-#include "device/device.h"
+#include "device/device_backward.h"
 
 struct device_ops {
     void (*destroy)(device *d);
@@ -15,6 +15,7 @@ struct device_ops {
     void (*gated)(device *d, const struct device_gated *a);
     void (*rotate)(device *d, const struct device_rotate *a);
     void (*attention)(device *d, const struct device_attention *a);
+    void (*attention_backward)(device *d, const struct device_attention_backward *a);
     float (*logsumexp)(device *d, const float *x, int64_t n);
 };
 

@@ -19,6 +19,7 @@ static const struct device_ops cpu_ops = {
     .gated = cpu_gated,
     .rotate = cpu_rotate,
     .attention = cpu_attention,
+    .attention_backward = cpu_attention_backward,
     .logsumexp = cpu_logsumexp,
 };
 

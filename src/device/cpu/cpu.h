@@ -29,6 +29,7 @@ void cpu_gated(device *d, const struct device_gated *a);
 void cpu_norm(device *d, const struct device_norm *a);
 void cpu_rotate(device *d, const struct device_rotate *a);
 void cpu_attention(device *d, const struct device_attention *a);
+void cpu_attention_backward(device *d, const struct device_attention_backward *a);
 float cpu_logsumexp(device *d, const float *x, int64_t n);
 
 #endif

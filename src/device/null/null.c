@@ -61,6 +61,15 @@ static void null_attention(device *d, const struct device_attention *a) {
             counts->flops += 4.0 * (double)(a->runs[i].position_0 + r + 1) * (double)(a->n_heads * a->kv->head_size);
 }
 
+/* The scores again, and the gradients of scores, values, keys and queries: five products over what a query sees. */
+static void null_attention_backward(device *d, const struct device_attention_backward *a) {
+    struct device_counts *counts = &((struct null_device *)d)->counts;
+    for (int i = 0; i < a->n_runs; i++) {
+        const double n = a->runs[i].n_rows;
+        counts->flops += 10.0 * (n * (n + 1) / 2) * (double)(a->n_heads * a->head_size);
+    }
+}
+
 static float null_logsumexp(device *d, const float *x, int64_t n) {
     (void)d;
     (void)x;
@@ -77,6 +86,7 @@ static const struct device_ops null_ops = {
     .gated = null_gated,
     .rotate = null_rotate,
     .attention = null_attention,
+    .attention_backward = null_attention_backward,
     .logsumexp = null_logsumexp,
 };
 
