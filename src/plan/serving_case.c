@@ -160,7 +160,15 @@ static cria_status predict_engine(const struct serving_case *c, struct serving_e
     }
     set_split(c, e);
     ret->engine = *e;
-    TRY(serving_at(e, batch > 0 ? batch : target.max_batch, &ret->point, err));
+    status = serving_at(e, batch > 0 ? batch : target.max_batch, &ret->point, err);
+    if (status == CRIA_LIMIT && e->dp > 1) {
+        /* The copies do not fit: the rest is split as the experts are. */
+        e->tp *= e->dp;
+        e->dp = 1;
+        ret->engine = *e;
+        status = serving_at(e, batch > 0 ? batch : target.max_batch, &ret->point, err);
+    }
+    if (status != CRIA_OK) goto out;
     const double chips = (double)(e->tp * e->pp * e->dp);
     ret->output_tokens_per_s_per_chip = ret->point.output_tokens_per_s.mid / chips;
 out:
