@@ -47,12 +47,14 @@ static const struct plan_constant_row rows[PLAN_C_COUNT] = {
                             "standard deviation of the speed of nodes that are nominally the same"},
     [PLAN_C_PRODUCTION] = {"production", 0.88, "1", 0.75, 1.0,
                            "speed of a long production run over that of a tuned benchmark of the same layout"},
+    [PLAN_C_MEMORY_RESERVE] = {"memory_reserve", 3.0, "GB", 1.0, 6.0,
+                               "memory that the driver, the collectives and the framework take on each chip"},
+    [PLAN_C_MEMORY_LOST] = {"memory_lost", 0.08, "1", 0.0, 0.25,
+                            "memory lost between allocations, as a part of what comes and goes in a step"},
     [PLAN_C_SERVING_READ] = {"serving_read", 0.83, "1", 0.77, 0.91,
                              "part of the data sheet's memory bandwidth that a decode step reaches"},
     [PLAN_C_SERVING_LAYER] = {"serving_layer", 70e-6, "s", 60e-6, 81e-6,
                               "time that a layer's kernels wait for each other in a decode step, whatever their size"},
-    [PLAN_C_SERVING_EXCHANGE] = {"serving_exchange", 14e-6, "s", 11e-6, 17.5e-6,
-                                 "time of one small collective inside a node, for each doubling of its ranks"},
     [PLAN_C_SERVING_SEQUENCE] = {"serving_sequence", 49e-6, "s", 46e-6, 55e-6,
                                  "time to schedule, sample and detokenise one sequence for one step"},
     [PLAN_C_SERVING_DISPATCH] = {"serving_dispatch", 0.9e-6, "s", 0.71e-6, 1.07e-6,
@@ -61,8 +63,6 @@ static const struct plan_constant_row rows[PLAN_C_COUNT] = {
                                  "part of a general engine's latencies that one compiled for its model keeps"},
     [PLAN_C_SERVING_BUSY_POWER] = {"serving_busy_power", 0.66, "1", 0.55, 0.68,
                                    "power of a chip that mostly reads, as a part of its design power"},
-    [PLAN_C_SERVING_ARITHMETIC_POWER] = {"serving_arithmetic_power", 0.46, "1", 0.26, 0.51,
-                                         "part of its design power that multiplying all the time adds"},
 };
 
 static double values[PLAN_C_COUNT];

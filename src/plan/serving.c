@@ -22,6 +22,10 @@ struct load {
  */
 static const double spread_of_rows = 0.28;
 
+/* A small collective, for each doubling of its ranks: there and back to reduce and to share out, at NVLink's 3.33 us for
+ * 64 bytes (DeepSeek, arXiv 2505.09343). */
+static const double doubling_s = 4 * 3.33e-6;
+
 /* A part of the data sheet where nobody published the best product. */
 static const double usual_product_part = 0.7;
 
@@ -112,7 +116,7 @@ static double attention_flop(const struct serving_engine *e, const struct load *
 /* Two all-reduces a layer of the activations of `tokens` tokens; steps double the ranks they reach. */
 static double exchange_s(const struct serving_engine *e, const struct load *l, double tokens, double overhead) {
     const double tp = (double)e->tp, bytes = tokens / (double)e->dp * (double)e->model.d_model * 2;
-    const double step_s = plan_constants_value(PLAN_C_SERVING_EXCHANGE) * overhead;
+    const double step_s = doubling_s * overhead;
     const double link = fmax(e->chip->link_bytes_per_s, 1e9);
     double s = 0;
     if (tp > 1) s += 2 * l->layers * (step_s * log2(tp) + 2 * 2 * (tp - 1) / tp * bytes / link);
@@ -242,9 +246,9 @@ static void fill_rates(const struct serving_engine *e, const struct load *l, str
     p->step_s.high = step_s * (1 + spread);
     const double arithmetic_s = p->breakdown.arithmetic_s + prefill_share_s;
     p->arithmetic_part = fmin(1, arithmetic_s / p->between_tokens_s);
-    const double part = plan_constants_value(PLAN_C_SERVING_BUSY_POWER) +
-                        plan_constants_value(PLAN_C_SERVING_ARITHMETIC_POWER) * p->arithmetic_part;
-    p->chip_watts = e->chip->tdp_watts * fmin(1, part);
+    /* A chip that multiplies all the time draws its design power. */
+    const double busy = plan_constants_value(PLAN_C_SERVING_BUSY_POWER);
+    p->chip_watts = e->chip->tdp_watts * (busy + (1 - busy) * p->arithmetic_part);
     p->joules_per_output_token = p->chip_watts * l->chips / rate;
 }
 
