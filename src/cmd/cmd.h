@@ -25,6 +25,8 @@ cmd_fn cmd_pull;
 cmd_fn cmd_rm;
 cmd_fn cmd_template;
 cmd_fn cmd_tokenize;
+cmd_fn cmd_tokenizer_eval;
+cmd_fn cmd_tokenizer_train;
 cmd_fn cmd_version;
 
 #endif

@@ -58,6 +58,24 @@ out:
     return status;
 }
 
+cria_status cmd_model_tokenizer(const char *name, tokenizer **ret, struct cria_error *err) {
+    const struct model_open_options options = {.only_text = true};
+    struct cmd_model m = {0};
+    bool is_tokenizer = false;
+    cria_status status;
+    TRY(hub_resolve(name, &m.path, err));
+    TRY(is_tokenizer_file(m.path, &is_tokenizer, err));
+    if (is_tokenizer) {
+        TRY(tokenizer_open(ret, m.path, err));
+    } else {
+        TRY(model_files_open(&m.files, m.path, &options, err));
+        TRY(model_files_tokenizer(m.files, ret, err));
+    }
+out:
+    cmd_model_close(&m);
+    return status;
+}
+
 enum llama_compute cmd_model_compute(const struct conf *c) {
     const char *word = conf_text(c, CONF_COMPUTE);
     if (!word) return LLAMA_COMPUTE_DEFAULT;

@@ -32,6 +32,8 @@ CRIA_MUST_CHECK cria_status cmd_model_name(const struct conf *c, const char **re
  * leaves `files` NULL. */
 CRIA_MUST_CHECK cria_status cmd_model_open(struct cmd_model *m, const struct conf *c, bool is_text_only,
                                            struct cria_error *err);
+/* The tokenizer alone of a model or a tokenizer file; NOTFOUND where it has none. */
+CRIA_MUST_CHECK cria_status cmd_model_tokenizer(const char *name, tokenizer **ret, struct cria_error *err);
 /* The device and the weights. */
 CRIA_MUST_CHECK cria_status cmd_model_load(struct cmd_model *m, const struct conf *c, struct cria_error *err);
 /* The engine; what the options do not set comes from the command line. */

@@ -13,5 +13,6 @@
 #define IN_ALL (~UINT64_C(0))
 
 extern const struct conf_option conf_rows_run[CONF_RUN_END];
+extern const struct conf_option conf_rows_tokenizer[CONF_TOKENIZER_END - CONF_TOKENIZER_FIRST];
 
 #endif

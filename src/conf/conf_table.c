@@ -8,8 +8,9 @@ static const struct {
     enum conf_id first, end;
 } areas[] = {
     {conf_rows_run, CONF_ID_NONE, CONF_RUN_END},
+    {conf_rows_tokenizer, CONF_TOKENIZER_FIRST, CONF_TOKENIZER_END},
 };
-_Static_assert(CONF_ID_COUNT == CONF_RUN_END, "the last area ends the ids");
+_Static_assert(CONF_ID_COUNT == CONF_TOKENIZER_END, "the last area ends the ids");
 
 static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
     [CONF_CHAT] =
@@ -58,6 +59,30 @@ static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
          .details = "Ids come from --ids, a file or standard input, separated by commas or white space; --jsonl\n"
                     "reads one object with `ids` a line and writes one with `text` a line.",
          .examples = "cria detokenize -m smollm2 --ids 19556,28,905"},
+    [CONF_TOKENIZER_TRAIN] =
+        {.name = "tokenizer train",
+         .arguments = "PATH...",
+         .summary = "learn a tokenizer from text",
+         .details = "Reads text files, JSON lines (.jsonl, .ndjson, .json), both also as .gz or .zst, and folders\n"
+                    "of them, and writes a byte-level BPE vocabulary that Hugging Face libraries read as well. The\n"
+                    "merges equal those of the BpeTrainer of the tokenizers library on the same text: plain text\n"
+                    "counts line by line, with the line's end; a JSON line's text as a whole.",
+         .examples = "cria tokenizer train books/ -n 8192 -o my-tokenizer\n"
+                     "cria tokenizer train web.jsonl.zst --special '<s>' --special '</s>' --bos-token '<s>' \\\n"
+                     "    --eos-token '</s>' -o my-tokenizer",
+         .min_arguments = 1,
+         .max_arguments = 1 << 16},
+    [CONF_TOKENIZER_EVAL] =
+        {.name = "tokenizer eval",
+         .arguments = "[NAME=]PATH...",
+         .summary = "bytes per token of texts, for several tokenizers side by side",
+         .details = "Each PATH is a file or folder as in `tokenizer train`, a language or domain of its own; NAME=\n"
+                    "gives it a name. Cria carries no vocabulary of others: to see yours beside Llama 3's or GPT-2's,\n"
+                    "name their tokenizer.model, tokenizer.json or GGUF file with -m.",
+         .examples = "cria tokenizer eval -m my-tokenizer -m Llama-3.1-8B/tokenizer.json english=en/ german=de/\n"
+                     "cria tokenizer eval -m my-tokenizer --files --json books/",
+         .min_arguments = 1,
+         .max_arguments = 1 << 16},
     [CONF_TEMPLATE] =
         {.name = "template",
          .arguments = "DIALOGUE.json",

@@ -214,6 +214,7 @@ static cria_status next_text(source *s, struct source_document *d, bool *ret_fou
     s->n_given++;
     TRY(make_valid(s, s->window + s->begin, n, d, err));
     TRY(make_name(s, is_whole ? NULL : "#", d, err));
+    d->is_line = false;
     s->begin += used;
     *ret_found = true;
 out:
@@ -284,6 +285,7 @@ static cria_status next_line(source *s, struct source_document *d, bool *ret_fou
     d->bytes = buffer_text(&s->parsed);
     d->n = s->parsed.n_bytes;
     d->n_replaced = line.n_replaced;
+    d->is_line = true;
     TRY(make_name(s, ":", d, err));
     *ret_found = true;
 out:

@@ -40,6 +40,7 @@ struct source_document {
     size_t n;            /* may be 0 */
     const char *name;    /* "path" or "path:7" (line) or "path#2" (part); borrowed likewise */
     uint64_t n_replaced; /* malformed bytes that became U+FFFD */
+    bool is_line;        /* a JSON line; else plain text */
 };
 
 typedef struct source source;
