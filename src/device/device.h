@@ -111,6 +111,8 @@ struct device_gated {
     const struct device_matrix *gate, *up, *down;
     struct device_rows x, out;
     int n_rows;
+    float *gate_up; /* NULL, or where rows of x . gate and, behind it, x . up are kept for backward */
+    size_t gate_up_stride;
 };
 void device_gated(device *d, const struct device_gated *a);
 

@@ -17,6 +17,21 @@ struct device_ops {
     void (*attention)(device *d, const struct device_attention *a);
     void (*attention_backward)(device *d, const struct device_attention_backward *a);
     float (*logsumexp)(device *d, const float *x, int64_t n);
+    void (*gradient_pack)(device *d, const struct device_gradient_source *source, struct device_gradient_matrix *g);
+    void (*gradient_rows)(device *d, const struct device_gradient_matrix *g, const float *dy, size_t dy_stride,
+                          int n_rows, struct device_rows out);
+    void (*outer)(device *d, const struct device_outer *a);
+    void (*norm_rows)(device *d, const struct device_norm_rows *a);
+    void (*norm_backward)(device *d, const struct device_norm_backward *a);
+    void (*gated_backward)(device *d, const struct device_gated_backward *a);
+    void (*rotate_backward)(device *d, const struct device_rotate_backward *a);
+    void (*embed_backward)(device *d, const int32_t *ids, int n_rows, const float *dx, size_t dx_stride, int64_t width,
+                           float *dw);
+    void (*cross_entropy)(device *d, const struct device_cross_entropy *a);
+    void (*add)(device *d, float *y, const float *x, int64_t n);
+    void (*adamw)(device *d, const struct device_adamw *a);
+    bool (*add_squares)(device *d, const float *x, int64_t n, struct exact_sum *sum);
+    void (*transpose)(device *d, const float *x, int64_t n_rows, int64_t n_columns, float *out);
 };
 
 /* A back end's own struct begins with this one. */

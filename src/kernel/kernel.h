@@ -111,6 +111,27 @@ typedef void kernel_add_fn(float *y, const float *x, int n);
 /* log of the sum of exponentials over n numbers by vocabulary shards. */
 typedef float kernel_logsumexp_fn(const float *x, int64_t n);
 
+/* Learning; order.h, "Backward". dx += the gradient of rmsnorm over n numbers; returns r. */
+typedef float kernel_norm_backward_fn(float *dx, const float *x, const float *w, const float *dy, int n, float eps);
+/* dw[j] += dy[i][j] * (x[i][j] * r[i]) for rows i ascending, over n columns. */
+typedef void kernel_gain_fn(float *dw, const float *x, size_t x_stride, const float *dy, size_t dy_stride,
+                            const float *r, int n_rows, int n);
+/* From g, u and dh over n numbers: h again, dg, du; h may be dh, dg and du may be g and u. */
+typedef void kernel_gate_backward_fn(float *h, float *dg, float *du, const float *g, const float *u, const float *dh,
+                                     int n);
+/* x = exp(x - lse) over n numbers. */
+typedef void kernel_softmax_fn(float *x, float lse, int64_t n);
+/* One step over n numbers: device/device_backward.h has the equations. */
+struct kernel_adamw {
+    float scale, beta1, beta2, one_minus_beta1, one_minus_beta2, eps, lr_decay, step, root;
+};
+typedef void kernel_adamw_fn(float *w, float *m, float *v, const float *gradient, int64_t n,
+                             const struct kernel_adamw *a);
+/* out[j * out_stride + i] = x[i * stride + j] for i < n_rows, j < n_columns, both at most KERNEL_BLOCK. */
+#define KERNEL_BLOCK 16
+typedef void kernel_transpose_fn(float *out, size_t out_stride, const float *x, size_t stride, int n_rows,
+                                 int n_columns);
+
 struct kernel_table {
     enum kernel_isa isa;
     struct kernel_product bf16, f32;
@@ -132,6 +153,13 @@ struct kernel_table {
     kernel_scale_fn *scale;
     kernel_add_fn *add;
     kernel_logsumexp_fn *logsumexp;
+    kernel_norm_backward_fn *norm_backward;
+    kernel_gain_fn *gain;
+    kernel_gate_backward_fn *gate_backward;
+    kernel_rope_fn *rope_backward;
+    kernel_softmax_fn *softmax;
+    kernel_adamw_fn *adamw;
+    kernel_transpose_fn *transpose;
 };
 
 /* Fills the table for isa, which is usable: ref first, then each better set over it. */

@@ -88,12 +88,18 @@ enum kernel_isa kernel_isa_best(enum kernel_isa max) {
 void kernel_table_init(struct kernel_table *t, enum kernel_isa isa) {
     *t = (struct kernel_table){.isa = isa};
     rows_fill_ref(t);
+    rows_fill_backward_ref(t);
+    transpose_fill_ref(t);
     product_fill_ref(t);
     if (isa < KERNEL_ISA_AVX2) return;
     rows_fill_avx2(t);
+    rows_fill_backward_avx2(t);
+    transpose_fill_avx2(t);
     product_fill_avx2(t);
     if (isa < KERNEL_ISA_AVX512) return;
     rows_fill_avx512(t);
+    rows_fill_backward_avx512(t);
+    transpose_fill_avx512(t);
     product_fill_avx512(t);
     if (isa == KERNEL_ISA_AVX512BF16) product_fill_avx512bf16(t);
     if (isa == KERNEL_ISA_AMX) product_fill_amx(t);

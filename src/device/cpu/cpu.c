@@ -21,6 +21,19 @@ static const struct device_ops cpu_ops = {
     .attention = cpu_attention,
     .attention_backward = cpu_attention_backward,
     .logsumexp = cpu_logsumexp,
+    .gradient_pack = cpu_gradient_pack,
+    .gradient_rows = cpu_gradient_rows,
+    .outer = cpu_outer,
+    .norm_rows = cpu_norm_rows,
+    .norm_backward = cpu_norm_backward,
+    .gated_backward = cpu_gated_backward,
+    .rotate_backward = cpu_rotate_backward,
+    .embed_backward = cpu_embed_backward,
+    .cross_entropy = cpu_cross_entropy,
+    .add = cpu_add,
+    .adamw = cpu_adamw,
+    .add_squares = cpu_add_squares,
+    .transpose = cpu_transpose,
 };
 
 static int usable_processors(void) {

@@ -194,18 +194,12 @@ static void linear_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
     for (int64_t item = begin; item < end; item++) linear_piece(arg, item, i_thread);
 }
 
-/* Pieces small enough that a slow thread holds up little, large enough that taking them costs nothing. */
-static int64_t grain_of(const device *d, int64_t n_items) {
-    const int64_t grain = n_items / (8 * d->n_threads);
-    return grain < 1 ? 1 : grain > 64 ? 64 : grain;
-}
-
 void cpu_linear(device *d, const struct device_linear *a) {
     struct linear_work w = {.d = d, .a = a, .n_row_blocks = (a->n_rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS};
     int64_t n = 0;
     for (int part = 0; part < a->n_parts; part++) n += w.n_units[part] = units_of(a->m[part]);
     n *= w.n_row_blocks;
-    team_for(cpu_of(d)->t, n, grain_of(d, n), linear_pieces, &w);
+    team_for(cpu_of(d)->t, n, cpu_grain(d, n), linear_pieces, &w);
 }
 
 struct gated_work {
@@ -213,6 +207,18 @@ struct gated_work {
     const struct device_gated *a;
     int64_t n_row_blocks;
 };
+
+/* Leaves gate and up of a unit behind for backward. */
+static void keep_unit(const struct device_gated *a, int64_t i_unit, int row, int n_rows, const float *g,
+                      const float *u) {
+    const int64_t width = a->gate->n_rows, first = i_unit * PRODUCT_UNIT, left = width - first;
+    const size_t bytes = (size_t)(left < PRODUCT_UNIT ? left : PRODUCT_UNIT) * sizeof(float);
+    for (int i = 0; i < n_rows; i++) {
+        float *to = a->gate_up + (size_t)(row + i) * a->gate_up_stride + first;
+        __builtin_memcpy(to, g + (size_t)i * PRODUCT_UNIT, bytes);
+        __builtin_memcpy(to + width, u + (size_t)i * PRODUCT_UNIT, bytes);
+    }
+}
 
 static void gated_piece(const struct gated_work *w, int64_t item, int i_thread) {
     const struct device_gated *a = w->a;
@@ -224,6 +230,7 @@ static void gated_piece(const struct gated_work *w, int64_t item, int i_thread) 
     float *g = results_of(w->d, i_thread), *u = g + (size_t)PRODUCT_ROWS * PRODUCT_UNIT;
     multiply(w->d, a->gate, i_unit, &rows, g);
     multiply(w->d, a->up, i_unit, &rows, u);
+    if (a->gate_up) keep_unit(a, i_unit, row, rows.n_rows, g, u);
     w->d->table.gate(g, g, u, rows.n_rows * PRODUCT_UNIT);
     for (int i = 0; i < rows.n_rows; i++)
         next->pack_x(out + (size_t)i * a->out.stride, g + (size_t)i * PRODUCT_UNIT,
@@ -237,5 +244,5 @@ static void gated_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
 void cpu_gated(device *d, const struct device_gated *a) {
     struct gated_work w = {d, a, (a->n_rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS};
     const int64_t n = units_of(a->gate) * w.n_row_blocks;
-    team_for(cpu_of(d)->t, n, grain_of(d, n), gated_pieces, &w);
+    team_for(cpu_of(d)->t, n, cpu_grain(d, n), gated_pieces, &w);
 }

@@ -77,6 +77,47 @@ static float null_logsumexp(device *d, const float *x, int64_t n) {
     return 0.0f;
 }
 
+static void null_gradient_pack(device *d, const struct device_gradient_source *source,
+                               struct device_gradient_matrix *g) {
+    (void)d, (void)source, (void)g;
+}
+
+static void null_gradient_rows(device *d, const struct device_gradient_matrix *g, const float *dy, size_t dy_stride,
+                               int n_rows, struct device_rows out) {
+    (void)d, (void)g, (void)dy, (void)dy_stride, (void)n_rows, (void)out;
+}
+
+static void null_outer(device *d, const struct device_outer *a) {
+    ((struct null_device *)d)->counts.flops += 2.0 * (double)a->n_a * (double)a->n_b * a->n_tokens;
+}
+
+static void null_norm_rows(device *d, const struct device_norm_rows *a) { (void)d, (void)a; }
+static void null_norm_backward(device *d, const struct device_norm_backward *a) { (void)d, (void)a; }
+static void null_gated_backward(device *d, const struct device_gated_backward *a) { (void)d, (void)a; }
+static void null_rotate_backward(device *d, const struct device_rotate_backward *a) { (void)d, (void)a; }
+
+static void null_embed_backward(device *d, const int32_t *ids, int n_rows, const float *dx, size_t dx_stride,
+                                int64_t width, float *dw) {
+    (void)d, (void)ids, (void)n_rows, (void)dx, (void)dx_stride, (void)width, (void)dw;
+}
+
+static void null_cross_entropy(device *d, const struct device_cross_entropy *a) {
+    (void)d;
+    memset(a->losses, 0, (size_t)a->n_rows * sizeof *a->losses);
+}
+
+static void null_add(device *d, float *y, const float *x, int64_t n) { (void)d, (void)y, (void)x, (void)n; }
+static void null_adamw(device *d, const struct device_adamw *a) { (void)d, (void)a; }
+
+static bool null_add_squares(device *d, const float *x, int64_t n, struct exact_sum *sum) {
+    (void)d, (void)x, (void)n, (void)sum;
+    return true;
+}
+
+static void null_transpose(device *d, const float *x, int64_t n_rows, int64_t n_columns, float *out) {
+    (void)d, (void)x, (void)n_rows, (void)n_columns, (void)out;
+}
+
 static const struct device_ops null_ops = {
     .destroy = null_destroy,
     .matrix_pack = null_matrix_pack,
@@ -88,6 +129,19 @@ static const struct device_ops null_ops = {
     .attention = null_attention,
     .attention_backward = null_attention_backward,
     .logsumexp = null_logsumexp,
+    .gradient_pack = null_gradient_pack,
+    .gradient_rows = null_gradient_rows,
+    .outer = null_outer,
+    .norm_rows = null_norm_rows,
+    .norm_backward = null_norm_backward,
+    .gated_backward = null_gated_backward,
+    .rotate_backward = null_rotate_backward,
+    .embed_backward = null_embed_backward,
+    .cross_entropy = null_cross_entropy,
+    .add = null_add,
+    .adamw = null_adamw,
+    .add_squares = null_add_squares,
+    .transpose = null_transpose,
 };
 
 cria_status device_create_null(device **ret, struct cria_error *err) {

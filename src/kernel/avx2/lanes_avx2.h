@@ -36,6 +36,7 @@ static inline lanes lanes_add(lanes x, lanes y) { return LANES_BOTH(_mm256_add_p
 static inline lanes lanes_sub(lanes x, lanes y) { return LANES_BOTH(_mm256_sub_ps); }
 static inline lanes lanes_mul(lanes x, lanes y) { return LANES_BOTH(_mm256_mul_ps); }
 static inline lanes lanes_div(lanes x, lanes y) { return LANES_BOTH(_mm256_div_ps); }
+static inline lanes lanes_sqrt(lanes x) { return (lanes){_mm256_sqrt_ps(x.a), _mm256_sqrt_ps(x.b)}; }
 static inline lanes lanes_fma(lanes x, lanes y, lanes z) {
     return (lanes){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }

@@ -3,3 +3,4 @@
 
 #define ROWS(name) name##_avx512
 #include "kernel/tmpl/rows.h"
+#include "kernel/tmpl/rows_backward.h"

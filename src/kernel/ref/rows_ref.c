@@ -3,3 +3,4 @@
 
 #define ROWS(name) name##_ref
 #include "kernel/tmpl/rows.h"
+#include "kernel/tmpl/rows_backward.h"

@@ -1,0 +1,124 @@
+/* cpu_outer.c: weight gradients, products over tokens: out[n][k] += sum over t of a[t][n] * b[t][k].
+ *
+ * The kernels want one operand as rows along the inner dimension and the other as panels across it. b has its tokens
+ * as rows already and becomes panels by interleaving; a is turned, block by block. Then a piece of work is a block of
+ * rows and a pair of panels, whose accumulators live in out itself: storing and adding one is exact, so tokens may come
+ * in any number of calls (kernel/order.h). */
+#include <string.h>
+
+#include "device/cpu/cpu.h"
+#include "device/outer_scratch.h"
+
+enum {
+    TURN_STEPS = 2,    /* tokens of one piece of packing, in steps */
+    TURN_GROUPS = 4,   /* its groups of 16 columns */
+    STEPS_AT_ONCE = 16 /* two panels' steps that stay in the nearest cache while all rows of a block meet them */
+};
+
+struct outer_work {
+    const device *d;
+    const struct device_outer *a;
+    const struct kernel_product *product;
+    struct outer_scratch s;
+    int64_t n_row_blocks;
+    int64_t n_groups; /* pieces of packing along the columns */
+};
+
+static int64_t ceiling(int64_t n, int64_t by) { return (n + by - 1) / by; }
+static int at_most(int64_t n, int bound) { return n < bound ? (int)n : bound; }
+
+static float *block_of(const struct outer_work *w, int i_thread) {
+    return (float *)(w->a->scratch + w->s.blocks_at) + (size_t)i_thread * OUTER_ROWS * OUTER_COLUMNS;
+}
+
+/* Sixteen columns of a, n_tokens tokens from token_0: rows of packed tokens. */
+static void turn_columns(const struct outer_work *w, int64_t column, int token_0, int n_tokens, float *turned) {
+    enum { WIDTH = TURN_STEPS * ORDER_STEP };
+    const int n_columns = at_most(w->a->n_a - column, KERNEL_BLOCK);
+    for (int t = 0; t < n_tokens; t += KERNEL_BLOCK)
+        w->d->table.transpose(turned + t, WIDTH, w->a->a + (size_t)(token_0 + t) * w->a->a_stride + column,
+                              w->a->a_stride, at_most(n_tokens - t, KERNEL_BLOCK), n_columns);
+    uint8_t *out =
+        w->a->scratch + (size_t)column * w->s.row_bytes + (size_t)(token_0 / ORDER_STEP) * w->product->x_step_bytes;
+    for (int i = 0; i < n_columns; i++)
+        w->product->pack_x(out + (size_t)i * w->s.row_bytes, turned + i * WIDTH, n_tokens);
+}
+
+static void turn_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct outer_work *w = arg;
+    const int n_tokens = TURN_STEPS * ORDER_STEP, n_columns = TURN_GROUPS * KERNEL_BLOCK;
+    for (int64_t item = begin; item < end; item++) {
+        const int token_0 = (int)(item / w->n_groups) * n_tokens;
+        const int64_t first = item % w->n_groups * n_columns;
+        for (int64_t column = first; column < first + n_columns && column < w->a->n_a; column += KERNEL_BLOCK)
+            turn_columns(w, column, token_0, at_most(w->a->n_tokens - token_0, n_tokens), block_of(w, i_thread));
+    }
+}
+
+static void panel_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct outer_work *w = arg;
+    const struct device_outer *a = w->a;
+    const size_t tile_bytes = w->s.panel_bytes / (size_t)w->s.n_steps;
+    const int n_columns = TURN_GROUPS * KERNEL_PANEL;
+    (void)i_thread;
+    for (int64_t item = begin; item < end; item++) {
+        const int step = (int)(item / w->n_groups), token = step * ORDER_STEP;
+        const int64_t first = item % w->n_groups * n_columns;
+        uint8_t *tile =
+            a->scratch + w->s.panels_at + (size_t)(first / KERNEL_PANEL) * w->s.panel_bytes + (size_t)step * tile_bytes;
+        for (int64_t column = first; column < first + n_columns && column < a->n_b;
+             column += KERNEL_PANEL, tile += w->s.panel_bytes)
+            w->product->pack_tile(tile, a->b + (size_t)token * a->b_stride + column, a->b_stride,
+                                  at_most(a->n_tokens - token, ORDER_STEP), at_most(a->n_b - column, KERNEL_PANEL));
+    }
+}
+
+/* Adds all tokens to c: n_rows rows from `row`, n_panels panels from `panel`. */
+static void add_tokens(const struct outer_work *w, float *c, size_t c_stride, int64_t row, int64_t panel, int n_rows,
+                       int n_panels) {
+    const uint8_t *x = w->a->scratch + (size_t)row * w->s.row_bytes;
+    const uint8_t *tiles = w->a->scratch + w->s.panels_at + (size_t)panel * w->s.panel_bytes;
+    const size_t tile_bytes = w->s.panel_bytes / (size_t)w->s.n_steps;
+    for (int step = 0; step < w->s.n_steps; step += STEPS_AT_ONCE)
+        w->product->run(c, c_stride, x + (size_t)step * w->product->x_step_bytes, w->s.row_bytes,
+                        tiles + (size_t)step * tile_bytes, w->s.panel_bytes, n_rows, n_panels,
+                        at_most(w->s.n_steps - step, STEPS_AT_ONCE), true);
+}
+
+/* Kernels write whole panels: where the last one is not, its result is made beside. */
+static void add_piece(const struct outer_work *w, int64_t item, int i_thread) {
+    const int64_t row = item % w->n_row_blocks * OUTER_ROWS, column = item / w->n_row_blocks * OUTER_COLUMNS;
+    const int n_rows = at_most(w->a->n_a - row, OUTER_ROWS), n_columns = at_most(w->a->n_b - column, OUTER_COLUMNS);
+    const int n_panels = (int)ceiling(n_columns, KERNEL_PANEL);
+    float *out = w->a->out + (size_t)row * w->a->out_stride + column;
+    if (n_columns % KERNEL_PANEL == 0) {
+        add_tokens(w, out, w->a->out_stride, row, column / KERNEL_PANEL, n_rows, n_panels);
+        return;
+    }
+    float *block = block_of(w, i_thread);
+    const size_t row_bytes = (size_t)n_columns * sizeof(float);
+    for (int i = 0; i < n_rows; i++) {
+        memset(block + i * OUTER_COLUMNS, 0, OUTER_COLUMNS * sizeof(float));
+        memcpy(block + i * OUTER_COLUMNS, out + (size_t)i * w->a->out_stride, row_bytes);
+    }
+    add_tokens(w, block, OUTER_COLUMNS, row, column / KERNEL_PANEL, n_rows, n_panels);
+    for (int i = 0; i < n_rows; i++) memcpy(out + (size_t)i * w->a->out_stride, block + i * OUTER_COLUMNS, row_bytes);
+}
+
+static void add_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
+    for (int64_t item = begin; item < end; item++) add_piece(arg, item, i_thread);
+}
+
+void cpu_outer(device *d, const struct device_outer *a) {
+    if (a->n_tokens <= 0) return;
+    struct outer_work w = {.d = d, .a = a, .product = a->f32 ? &d->table.f32 : &d->table.bf16};
+    team *t = cpu_of(d)->t;
+    w.s = outer_scratch_plan(d, a->n_tokens, a->n_a, a->n_b, a->f32);
+    w.n_groups = ceiling(a->n_a, TURN_GROUPS * KERNEL_BLOCK);
+    team_for(t, w.n_groups * ceiling(w.s.n_steps, TURN_STEPS), 1, turn_pieces, &w);
+    w.n_groups = ceiling(a->n_b, TURN_GROUPS * KERNEL_PANEL);
+    team_for(t, w.n_groups * w.s.n_steps, 4, panel_pieces, &w);
+    w.n_row_blocks = ceiling(a->n_a, OUTER_ROWS);
+    const int64_t n_pieces = w.n_row_blocks * ceiling(a->n_b, OUTER_COLUMNS);
+    team_for(t, n_pieces, cpu_grain(d, n_pieces), add_pieces, &w);
+}
