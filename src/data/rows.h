@@ -45,6 +45,7 @@ struct rows_row {
     int64_t n_bytes; /* bytes of text that those targets stand for (special tokens: 0); -1: not known */
     int source;      /* index of the row's source, -1: none */
     int capacity;    /* tokens and pieces that there is room for */
+    void *scratch;   /* owned: what rows_get() reads from a file before it checks it */
 };
 
 /* One phase as the run asks for it. */
