@@ -7,21 +7,31 @@
  *   F5  h = silu(W_gate b) * (W_up b)
  *   F6  x = x + W_down h
  *
- * The residual stream x stays in f32. */
+ * The residual stream x stays in f32. Its backward pass is the facing page, llama_block_backward.c; for it the rows
+ * that s->keep names are kept. */
+#include <string.h>
+
 #include "llama/llama_private.h"
 
-cria_status llama_block_fwd(llama_session *s, int layer, struct llama_batch batch, struct cria_error *err) {
+static struct nn_packed rows_of(struct nn_packed all, struct llama_batch batch) {
+    all.n_rows = batch.n_rows;
+    return all;
+}
+
+static struct nn_floats residual_of(const llama_session *s, struct llama_batch batch) {
+    const int64_t width = s->model->config.d_model;
+    return (struct nn_floats){s->residual, batch.n_rows, width, (size_t)width};
+}
+
+cria_status llama_block_attend(llama_session *s, int layer, struct llama_batch batch, struct cria_error *err) {
     const llama_model *m = s->model;
     const struct arch_config *c = &m->config;
     const struct llama_layer *w = &m->layers[layer];
-    const float eps = (float)c->norm_eps;
     const int64_t qkv_width = (c->n_heads + 2 * c->n_kv_heads) * c->head_size;
-    const struct nn_floats x = {s->residual, batch.n_rows, c->d_model, (size_t)c->d_model};
+    const struct nn_floats x = residual_of(s, batch);
     const struct nn_floats qkv = {s->qkv, batch.n_rows, qkv_width, (size_t)qkv_width};
-    struct nn_packed attn_normed = s->attn_normed, attn_out = s->attn_out, ffn_normed = s->ffn_normed,
-                     hidden = s->hidden;
-    attn_normed.n_rows = attn_out.n_rows = ffn_normed.n_rows = hidden.n_rows = batch.n_rows;
-    uint8_t *cache = (uint8_t *)s->cache.data + (size_t)layer * s->kv.page_bytes;
+    const struct nn_packed attn_normed = rows_of(s->attn_normed, batch), attn_out = rows_of(s->attn_out, batch);
+    uint8_t *cache = (uint8_t *)s->cache.data + (size_t)layer * s->layer_bytes;
     const struct device_rotate rotate = {.qkv = s->qkv,
                                          .qkv_stride = (size_t)qkv_width,
                                          .n_heads = c->n_heads,
@@ -45,16 +55,39 @@ cria_status llama_block_fwd(llama_session *s, int layer, struct llama_batch batc
                                                .out = attn_out.rows,
                                                .m = &w->o,
                                                .rows = s->attn_rows,
+                                               .stats = s->keep.attn_stats,
                                                .scratch = s->attention_scratch,
                                                .max_context = s->options.max_context};
     cria_status status = CRIA_OK;
-    TRY(nn_rmsnorm_fwd(m->dev, x, w->attn_norm, eps, &w->q, attn_normed, err)); /* F1 */
+    TRY(nn_rmsnorm_fwd(m->dev, x, w->attn_norm, (float)c->norm_eps, &w->q, attn_normed, err)); /* F1 */
     TRY(nn_linear_fwd(m->dev, attn_normed, (const struct device_matrix *[]){&w->q, &w->k, &w->v}, 3, false, qkv, err));
-    TRY(nn_attention_fwd(m->dev, qkv, &rotate, &attention, attn_out, err));                          /* F2 */
-    TRY(nn_linear_fwd(m->dev, attn_out, (const struct device_matrix *[]){&w->o}, 1, true, x, err));  /* F3 */
-    TRY(nn_rmsnorm_fwd(m->dev, x, w->ffn_norm, eps, &w->gate, ffn_normed, err));                     /* F4 */
-    TRY(nn_gated_fwd(m->dev, ffn_normed, &w->gate, &w->up, &w->down, hidden, err));                  /* F5 */
-    TRY(nn_linear_fwd(m->dev, hidden, (const struct device_matrix *[]){&w->down}, 1, true, x, err)); /* F6 */
+    TRY(nn_attention_fwd(m->dev, qkv, &rotate, &attention, attn_out, err));                         /* F2 */
+    TRY(nn_linear_fwd(m->dev, attn_out, (const struct device_matrix *[]){&w->o}, 1, true, x, err)); /* F3 */
+    if (s->keep.ffn_residual) memcpy(s->keep.ffn_residual, x.data, (size_t)x.n_rows * x.stride * sizeof(float));
+out:
+    return status;
+}
+
+cria_status llama_block_gate(llama_session *s, int layer, struct llama_batch batch, struct cria_error *err) {
+    const llama_model *m = s->model;
+    const struct arch_config *c = &m->config;
+    const struct llama_layer *w = &m->layers[layer];
+    const struct nn_packed ffn_normed = rows_of(s->ffn_normed, batch);
+    const struct nn_floats gate_up = {s->keep.gate_up, batch.n_rows, 2 * c->d_ff, (size_t)(2 * c->d_ff)};
+    cria_status status = CRIA_OK;
+    TRY(nn_rmsnorm_fwd(m->dev, residual_of(s, batch), w->ffn_norm, (float)c->norm_eps, &w->gate, ffn_normed,
+                       err));                                                                                   /* F4 */
+    TRY(nn_gated_fwd(m->dev, ffn_normed, &w->gate, &w->up, &w->down, rows_of(s->hidden, batch), gate_up, err)); /* F5 */
+out:
+    return status;
+}
+
+cria_status llama_block_fwd(llama_session *s, int layer, struct llama_batch batch, struct cria_error *err) {
+    const struct device_matrix *down = &s->model->layers[layer].down;
+    cria_status status = CRIA_OK;
+    TRY(llama_block_attend(s, layer, batch, err));
+    TRY(llama_block_gate(s, layer, batch, err));
+    TRY(nn_linear_fwd(s->model->dev, rows_of(s->hidden, batch), &down, 1, true, residual_of(s, batch), err)); /* F6 */
 out:
     return status;
 }

@@ -5,9 +5,9 @@
 #include "base/realmath.h"
 #include "llama/llama_private.h"
 
-/* cos and sin of position * f_i for the positions below `end` that are not there yet; the angle is rounded to f32 as
- * the reference's is. Long contexts make a large table: it grows as positions are used. */
-static void fill_rotation(llama_session *s, int64_t end) {
+/* The angle is rounded to f32 as the reference's is. Long contexts make a large table: it grows as positions are used.
+ */
+void llama_forward_rotations(llama_session *s, int64_t end) {
     const int64_t half = s->model->config.head_size / 2;
     for (; s->n_rotations < end; s->n_rotations++)
         for (int64_t i = 0; i < half; i++) {
@@ -76,6 +76,7 @@ cria_status llama_session_create(llama_session **ret, const llama_model *m, cons
     s->options = *options;
     TRY(llama_plan_options(&m->config, m->compute, &s->options, err));
     device_kv_plan(m->dev, s->options.kv_dtype, m->config.n_kv_heads, m->config.head_size, &s->kv);
+    s->layer_bytes = s->kv.page_bytes;
     s->page_bytes = s->kv.page_bytes * (size_t)m->config.n_layers;
     s->pages_per_sequence = llama_plan_pages_per_sequence(&s->options);
     s->n_pages = (int32_t)llama_plan_pages(&s->options);
@@ -144,7 +145,7 @@ static cria_status reserve_all(llama_session *s, const struct llama_run *runs, i
         }
         s->runs[i] = (struct device_run){row, runs[i].n_tokens, q->n_tokens, q->pages};
         q->n_tokens += runs[i].n_tokens;
-        fill_rotation(s, q->n_tokens);
+        llama_forward_rotations(s, q->n_tokens);
         row += runs[i].n_tokens;
     }
     return CRIA_OK;

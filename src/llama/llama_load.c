@@ -10,7 +10,7 @@
 #include "base/checked.h"
 #include "llama/llama_private.h"
 
-static struct device_matrix *matrix_of(llama_model *m, enum arch_weight w, int layer) {
+struct device_matrix *llama_load_matrix(llama_model *m, enum arch_weight w, int layer) {
     struct llama_layer *l = layer >= 0 ? &m->layers[layer] : NULL;
     switch (w) {
         case ARCH_W_EMBEDDING:
@@ -36,13 +36,13 @@ static struct device_matrix *matrix_of(llama_model *m, enum arch_weight w, int l
     }
 }
 
-static float **vector_of(llama_model *m, enum arch_weight w, int layer) {
+float **llama_load_vector(llama_model *m, enum arch_weight w, int layer) {
     if (w == ARCH_W_FINAL_NORM) return &m->final_norm;
     return w == ARCH_W_ATTN_NORM ? &m->layers[layer].attn_norm : &m->layers[layer].ffn_norm;
 }
 
 /* Where the columns of the two products that tensor parallelism would split are cut. */
-static int shard_columns(const struct arch_config *c, enum arch_weight w, int64_t shard_k[DEVICE_MAX_SHARDS + 1]) {
+int llama_load_shard_columns(const struct arch_config *c, enum arch_weight w, int64_t shard_k[DEVICE_MAX_SHARDS + 1]) {
     const int n_shards = arch_shards(c);
     const int64_t n_steps = (c->d_ff + ORDER_STEP - 1) / ORDER_STEP;
     for (int s = 0; s < n_shards; s++)
@@ -65,12 +65,12 @@ static struct device_matrix_source source_of(const llama_model *m, const model_f
 }
 
 static void describe_one(llama_model *m, const model_files *files, enum arch_weight w, int layer) {
-    struct device_matrix *matrix = matrix_of(m, w, layer);
+    struct device_matrix *matrix = llama_load_matrix(m, w, layer);
     if (!matrix) return;
     const struct device_matrix_source source = source_of(m, files, w, layer);
     int64_t shard_k[DEVICE_MAX_SHARDS + 1];
     const bool is_split = w == ARCH_W_O || w == ARCH_W_DOWN;
-    const int n_shards = is_split ? shard_columns(&m->config, w, shard_k) : 1;
+    const int n_shards = is_split ? llama_load_shard_columns(&m->config, w, shard_k) : 1;
     device_matrix_plan(m->dev, &source, m->compute == LLAMA_COMPUTE_F32, n_shards, is_split ? shard_k : NULL, matrix);
 }
 
@@ -90,7 +90,7 @@ static size_t aligned(size_t n) { return (n + PAGES_ALIGNMENT - 1) / PAGES_ALIGN
 static const size_t piece_bytes = (size_t)16 << 20;
 
 static void pack_matrix(llama_model *m, const model_files *files, enum arch_weight w, int layer, uint8_t *memory) {
-    struct device_matrix *matrix = matrix_of(m, w, layer);
+    struct device_matrix *matrix = llama_load_matrix(m, w, layer);
     const struct device_matrix_source source = source_of(m, files, w, layer);
     const struct model_tensor t = model_files_tensor(files, w, layer);
     const size_t row_bytes = dtype_bytes(t.dtype, (size_t)t.n_columns);
@@ -113,7 +113,7 @@ static void note_non_finite(llama_model *m, const char *name) {
 /* Packs one weight to the place at *offset; with memory NULL only moves the offset. */
 static void place_one(llama_model *m, const model_files *files, enum arch_weight w, int layer, uint8_t *memory,
                       size_t *offset) {
-    struct device_matrix *matrix = matrix_of(m, w, layer);
+    struct device_matrix *matrix = llama_load_matrix(m, w, layer);
     int64_t n_rows, n_columns;
     arch_weight_shape(&m->config, w, &n_rows, &n_columns);
     if (memory && matrix) {
@@ -121,7 +121,7 @@ static void place_one(llama_model *m, const model_files *files, enum arch_weight
         if (matrix->has_non_finite) note_non_finite(m, model_files_tensor(files, w, layer).name);
     } else if (memory) {
         const struct model_tensor t = model_files_tensor(files, w, layer);
-        *vector_of(m, w, layer) = (float *)(void *)(memory + *offset);
+        *llama_load_vector(m, w, layer) = (float *)(void *)(memory + *offset);
         dtype_row_to_f32(t.dtype, t.data, (size_t)n_columns, (float *)(void *)(memory + *offset));
         if (!dtype_row_is_finite(t.dtype, t.data, (size_t)n_columns)) note_non_finite(m, t.name);
     }

@@ -31,6 +31,11 @@ struct llama_books {
     int scratch, attention_scratch, cosines, sines, runs, page_tables, free_pages, page_users, sequences;
 };
 
+/* What learning wants of the layer that runs, beside qkv and attn_rows; all NULL in inference. Rows as arch/ says. */
+struct llama_keep {
+    float *attn_stats, *ffn_residual, *gate_up;
+};
+
 struct llama_sequence {
     llama_session *session;
     int32_t *pages; /* borrowed from the session's page tables */
@@ -42,7 +47,8 @@ struct llama_session {
     const llama_model *model; /* borrowed */
     struct llama_session_options options;
     struct device_kv kv;
-    size_t page_bytes; /* of all layers */
+    size_t page_bytes;  /* of all layers */
+    size_t layer_bytes; /* from layer to layer inside a page; 0: they use the same place one after the other */
     int32_t n_pages, n_free;
     int64_t pages_per_sequence;
     plan *books;         /* owned */
@@ -54,6 +60,7 @@ struct llama_session {
     float *residual, *qkv, *attn_rows, *cosines, *sines, *final_rows;
     struct nn_packed attn_normed, attn_out, ffn_normed, hidden, final_normed;
     struct device_rows q;
+    struct llama_keep keep;
     uint8_t *scratch, *attention_scratch;
     int64_t n_rotations; /* positions whose cosines and sines are there */
     float frequencies[ARCH_MAX_HEAD_SIZE / 2];
@@ -73,16 +80,29 @@ int64_t llama_plan_widest(const struct arch_config *c);
 
 /* llama_load.c: describes every matrix of the model for its device, as stored in `files` or, with NULL, as bf16. */
 void llama_load_describe(llama_model *m, const model_files *files);
+/* The place of a weight in the model: its matrix, NULL for a vector; its vector. */
+struct device_matrix *llama_load_matrix(llama_model *m, enum arch_weight w, int layer);
+float **llama_load_vector(llama_model *m, enum arch_weight w, int layer);
+/* Where the columns of the attention output and down projections are cut into shards; returns their number. */
+int llama_load_shard_columns(const struct arch_config *c, enum arch_weight w, int64_t shard_k[DEVICE_MAX_SHARDS + 1]);
+
+/* llama_forward.c: cos and sin of position * f_i for the positions below `end` that are not there yet. */
+void llama_forward_rotations(llama_session *s, int64_t end);
 
 /* llama_kv.c: makes room for n_tokens more of a sequence; LIMIT leaves everything as it was. */
 CRIA_MUST_CHECK cria_status llama_kv_reserve(llama_sequence *q, int64_t n_tokens, struct cria_error *err);
 /* Gives back the pages behind the first n_tokens. */
 void llama_kv_shrink(llama_sequence *q, int64_t n_tokens);
 
-/* llama_block.c: one decoder layer over the session's rows. */
+/* llama_block.c: one decoder layer over the session's rows; its two halves alone, of which the second ends before the
+ * down projection, are what learning computes again. */
 struct llama_batch {
     int n_rows, n_runs;
 };
+CRIA_MUST_CHECK cria_status llama_block_attend(llama_session *s, int layer, struct llama_batch batch,
+                                               struct cria_error *err);
+CRIA_MUST_CHECK cria_status llama_block_gate(llama_session *s, int layer, struct llama_batch batch,
+                                             struct cria_error *err);
 CRIA_MUST_CHECK cria_status llama_block_fwd(llama_session *s, int layer, struct llama_batch batch,
                                             struct cria_error *err);
 
