@@ -1,6 +1,6 @@
-/* rows.c: cursors, rows as memory, and what is said about the whole (see rows.h). Where rows come from is in
+/* rows.c: cursors, rows as memory, and what is said about the whole (see data_rows.h). Where rows come from is in
  * rows_folder.c and rows_lines.c, their order in rows_phases.c. */
-#include "data/rows.h"
+#include "data/data_rows.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-/* rows_folder.c: opening a data folder and reading its rows (see rows.h).
+/* rows_folder.c: opening a data folder and reading its rows (see data_rows.h).
  *
  * Files are read with pread(), not mapped: a file that is cut gives a short read instead of a signal, and memory stays
  * what the rows in use take. Before a row is handed out, size and time of each file it came from are compared with

@@ -1,5 +1,5 @@
-/* rows_lines.c: rows from a file of lines {"ids": [...]}: one phase in file order (see rows.h). The ids are held in
- * memory; the file is not needed after opening. */
+/* rows_lines.c: rows from a file of lines {"ids": [...]}: one phase in file order (see data_rows.h). The ids are held
+ * in memory; the file is not needed after opening. */
 #include <stdio.h>
 #include <string.h>
 

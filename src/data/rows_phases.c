@@ -1,4 +1,4 @@
-/* rows_phases.c: phases: which rows of which source, and in what order (see rows.h).
+/* rows_phases.c: phases: which rows of which source, and in what order (see data_rows.h).
  *
  * Each source's rows form an endless series of passes, each pass a permutation of its own; a phase takes a stretch of
  * each series, as long as its weight says, and permutes the stretches together. The next phase of the same length takes

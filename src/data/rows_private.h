@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "data/data_manifest.h"
-#include "data/rows.h"
+#include "data/data_rows.h"
 
 /* An open file of a data folder, with its size and time when it was opened. */
 struct rows_file {

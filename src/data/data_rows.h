@@ -1,4 +1,5 @@
-/* rows.h: what training reads: rows of token ids with their targets, in an order that only the data and a seed decide.
+/* data_rows.h: what training reads: rows of token ids with their targets, in an order that only the data and a seed
+ * decide.
  *
  * A data folder (`cria data build`, docs/FORMATS.md, "Data folder") holds documents as runs of ids and, for each row
  * length, how pieces of documents were packed into rows. A row is a list of pieces; a piece is a stretch of one
@@ -17,8 +18,8 @@
  *
  * Rows from a file of ids (`--rows`) stand behind the same face: one phase, file order, each line one piece.
  * After opening any number of threads may call rows_get(), each with a row of its own. */
-#ifndef DATA_ROWS_H
-#define DATA_ROWS_H
+#ifndef DATA_DATA_ROWS_H
+#define DATA_DATA_ROWS_H
 
 #include <stdbool.h>
 #include <stddef.h>
