@@ -32,12 +32,25 @@
  * Attention, backward: s as above, m and l the merged ones; P = exp(s - m) * (1 / l); D = the row reduction of dO * O;
  *   dP = dO . v, the product; dS = P * (dP - D) * scale. P, dS, dO, q, k and v are rounded to the cache's format where
  *   they enter a product. For a key and its KV head: query heads of the group ascending, query blocks ascending, one
- *   chain in steps of ORDER_KEY_BLOCK queries: dv of (P, dO), dk of (dS, q). dq: key blocks ascending inside a span, one
- *   chain of (dS, k); the spans' sums are added in a binary tree like the forward's.
+ *   chain in steps of ORDER_KEY_BLOCK queries: dv of (P, dO), dk of (dS, q). dq: key blocks ascending inside a span,
+ *   one chain of (dS, k); the spans' sums are added in a binary tree like the forward's.
  * Vocabulary: (m, l) for each of ORDER_VOCAB_SHARDS shards of whole steps, l a row reduction of exp(x - m); merged in a
  *   tree like spans; log-sum-exp = m + log(l), the log in double and rounded once.
  * Norm: r = 1 / sqrt(sum / D + eps), y = (x * r) * w. Gate: h = (g / (1 + exp(-g))) * u. Rotation of (a, b):
- *   a' = fma(a, cos, -(b * sin)), b' = fma(b, cos, a * sin). Residual: x = x + product, after the shard tree. */
+ *   a' = fma(a, cos, -(b * sin)), b' = fma(b, cos, a * sin). Residual: x = x + product, after the shard tree.
+ *
+ * Backward. Gradients are f32; what enters a product is rounded there as the mode says.
+ * Input gradients, of up to three products over one x: the product above with the turned weights, its k the outputs:
+ *   for each shard a chain over its outputs of the first matrix, then the second, then the third, each beginning a
+ *   step; the shards are added in a tree.
+ * Weight gradients: the product above over tokens, ascending, each data row beginning a step; the accumulator starts at
+ *   what the tokens before left there. Norm gains: w' = fma(dy, x * r, w'), tokens ascending. Embedding: rows added,
+ *   tokens ascending.
+ * Norm: g = dy * w; c = the row reduction of g * x, chained with fma; k = ((c * r) * r) / D; dx = fma(fma(x, -k, g), r,
+ *   dx). Gate: e = 1 + exp(-g), s = 1 / e, a = g / e; du = dh * a, dg = (dh * u) * fma(a, 1 - s, s). Rotation: by the
+ *   opposite angle. Loss of a token: log-sum-exp - x_target; dx = exp(x - log-sum-exp), less 1 at the target.
+ * AdamW: the lines of device/device_backward.h, one rounding an operation, no fma, left to right.
+ * Sums of losses and of squared gradients are exact (base/exact_sum.h). */
 #ifndef KERNEL_ORDER_H
 #define KERNEL_ORDER_H
 
