@@ -4,6 +4,7 @@
  * split and merged on its own. A special token counts only where the caller allows it; elsewhere its text is text like
  * any other. */
 #include "base/utf8.h"
+#include "text/tokenizer_parallel.h"
 #include "text/tokenizer_parts.h"
 #include "text/unicode_classes.h"
 
@@ -171,6 +172,8 @@ cria_status tokenizer_encode(const tokenizer *t, const char *text, size_t n, con
         return ERROR_SET(err, CRIA_LIMIT, "a text of %zu bytes; the tokenizer takes at most %zu at once", n,
                          TOKENIZER_MAX_TEXT);
     }
+    const int n_parts = tokenizer_parallel_parts(t, n, options);
+    if (n_parts > 1) return tokenizer_parallel_encode(t, text, n, options, n_parts, list, ret_dropped, err);
     cria_status status = CRIA_OK;
     size_t before = list->n;
     struct encoder e = {.t = t, .special = options && options->special, .list = list};
