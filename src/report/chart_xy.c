@@ -13,6 +13,12 @@
 #define NARROW_HEIGHT 240
 #define LABEL_ROW 14.0
 #define TABLE_ROWS 12
+#define MAX_BOXES 128
+
+/* The place of a label, as its left and right end and its base line. */
+struct label_box {
+    double left, right, y;
+};
 
 /* A chart on its way: the scales, and which series stands on which. */
 struct drawing {
@@ -22,6 +28,8 @@ struct drawing {
     struct scale x, y;
     int n_series;
     bool is_narrow;
+    struct label_box boxes[MAX_BOXES]; /* taken by labels of points */
+    int n_boxes;
 };
 
 static bool is_area(const struct chart_series *s) { return s->mark == CHART_AREA; }
@@ -150,6 +158,29 @@ static void draw_fill(struct drawing *d, int k, const double *low, const double 
     buffer_append_text(d->out, command == 'L' ? "Z\"/>\n" : "\"/>\n");
 }
 
+static bool is_free(const struct drawing *d, struct label_box b) {
+    if (b.right > d->f.width || b.left < d->f.left || b.y > d->f.bottom || b.y < d->f.top) return false;
+    for (int i = 0; i < d->n_boxes; i++) {
+        const struct label_box *o = &d->boxes[i];
+        if (b.left < o->right + 2 && o->left < b.right + 2 && fabs(b.y - o->y) < LABEL_ROW) return false;
+    }
+    return true;
+}
+
+/* A label at the first free place round its point: right, left, above, below; where none is free, right. */
+static void draw_point_label(struct drawing *d, const char *class_name, double x, double y, const char *label) {
+    const double wide = markup_width(label, CHART_FRAME_TEXT);
+    const struct label_box places[] = {{x + 7, x + 7 + wide, y + 4},        {x - 7 - wide, x - 7, y + 4},
+                                       {x - wide / 2, x + wide / 2, y - 8}, {x - wide / 2, x + wide / 2, y + 17},
+                                       {x + 7, x + 7 + wide, y - 10},       {x - 7 - wide, x - 7, y + 18}};
+    const int n = (int)(sizeof places / sizeof *places);
+    int i = 0;
+    while (i < n && !is_free(d, places[i])) i++;
+    const struct label_box chosen = places[i < n ? i : 0];
+    if (d->n_boxes < MAX_BOXES) d->boxes[d->n_boxes++] = chosen;
+    svg_text(d->out, class_name, (chosen.left + chosen.right) / 2, chosen.y, SVG_MIDDLE, label);
+}
+
 static void draw_points(struct drawing *d, int k) {
     const struct chart_series *s = &d->c->series[k];
     char class_name[32], name[32];
@@ -160,9 +191,7 @@ static void draw_points(struct drawing *d, int k) {
         const double x = scale_at(&d->x, s->x[i]), y = scale_at(&d->y, s->y[i]);
         const char *label = s->labels ? s->labels[i] : NULL;
         svg_circle(d->out, class_name, x, y, 3.5, label);
-        if (!label) continue;
-        const bool is_left = x + 8 + markup_width(label, CHART_FRAME_TEXT) > d->f.width;
-        svg_text(d->out, name, is_left ? x - 7 : x + 7, y + 4, is_left ? SVG_END : SVG_START, label);
+        if (label) draw_point_label(d, name, x, y, label);
     }
 }
 
@@ -234,7 +263,7 @@ static void draw_end_names(struct drawing *d) {
 static int legend_entries(const struct drawing *d, const char **names, int *colours) {
     int n = 0;
     for (int k = 0; k < d->n_series; k++) {
-        if (!wants_name(d, k)) continue;
+        if (!wants_name(d, k) || d->c->series[k].mark == CHART_PALE_LINE) continue; /* a shade of another's colour */
         names[n] = d->c->series[k].name;
         colours[n++] = chart_frame_colour(d->c->series[k].colour, k);
     }
@@ -263,7 +292,7 @@ static void lay_out(struct drawing *d, double legend_height) {
     const int n_wanted = (int)fmax(2, (f->bottom - f->top) / 48);
     d->y = scale_make(&d->c->y, range_y(d), f->bottom, f->top, n_wanted, true);
     f->left = fmax(28, chart_frame_tick_width(&d->y, &d->c->y) + 10);
-    d->x = scale_make(&d->c->x, range_x(d), f->left, f->right, (int)fmax(2, (f->right - f->left) / 90), false);
+    d->x = scale_make(&d->c->x, range_x(d), f->left, f->right, (int)fmax(2, (f->right - f->left) / 70), false);
 }
 
 void chart_xy_draw(struct buffer *out, const struct chart_xy *c, double width) {

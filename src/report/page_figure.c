@@ -3,8 +3,8 @@
 #include "report/page.h"
 
 /* Pixels of the charts' own coordinates. A chart in a grid has half the page. */
-#define WIDE 880.0
-#define HALF 520.0
+#define WIDE 1072.0
+#define HALF 516.0
 #define PHONE 350.0
 
 typedef void draw_fn(struct buffer *out, const void *chart, double width);

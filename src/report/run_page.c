@@ -146,11 +146,12 @@ static void write_energy_notice(struct page *p, const struct run_log *log) {
     else page_paragraph(p, "Energy is measured by the processor's own counters (%s).", source);
 }
 
-/* A running mean that forgets with a time constant of `window` steps, not drawn to zero at its start. */
+/* A running mean that forgets with a time constant of `window` steps; at the start, where a curve falls steeply, of a
+ * fifth of the steps so far. */
 static void smooth(double *out, const double *values, size_t n, double window) {
-    const double keep = 1 - 1 / window;
     double sum = 0, weight = 0;
     for (size_t i = 0; i < n; i++) {
+        const double keep = 1 - 1 / fmin(window, 1 + (double)i / 5);
         if (isfinite(values[i])) {
             sum = sum * keep + values[i];
             weight = weight * keep + 1;
@@ -159,7 +160,7 @@ static void smooth(double *out, const double *values, size_t n, double window) {
     }
 }
 
-static const struct scale_axis tokens_axis = {.label = "tokens seen"};
+static const struct scale_axis tokens_axis = {.label = "tokens seen", .has_zero = true};
 
 static bool has_values(const double *values, size_t n) {
     for (size_t i = 0; i < n; i++)

@@ -15,8 +15,14 @@ void scale_range_add(struct scale_range *r, const struct scale_axis *axis, const
     }
 }
 
-static double nice_step(double span, int n_wanted) {
+static double nice_step(double span, int n_wanted, const struct scale_axis *axis, double factor) {
     const double rough = span / (n_wanted > 0 ? n_wanted : 1);
+    /* a day and an hour have divisors of their own */
+    static const double hours[] = {1, 2, 3, 6, 12, 24}, minutes[] = {1, 2, 5, 10, 15, 30, 60};
+    for (size_t i = 0; axis->kind == UNITS_SECONDS && factor == 3600 && rough >= 0.5 && i < 6; i++)
+        if (rough <= hours[i] * 1.0001) return hours[i];
+    for (size_t i = 0; axis->kind == UNITS_SECONDS && (factor == 60 || factor == 1) && rough >= 0.5 && i < 7; i++)
+        if (rough <= minutes[i] * 1.0001) return minutes[i];
     const double power = pow(10, floor(log10(rough)));
     const double part = rough / power;
     return power * (part <= 1.0001 ? 1 : part <= 2.0001 ? 2 : part <= 5.0001 ? 5 : 10);
@@ -29,7 +35,7 @@ static void add_tick(struct scale *s, double value) {
 /* Steps are nice in the unit that the marks are written in: hours, GiB. */
 static void linear_ticks(struct scale *s, const struct scale_axis *axis, int n_wanted, bool is_rounded) {
     const double factor = units_factor(fmax(fabs(s->min), fabs(s->max)), axis->kind);
-    s->step = nice_step((s->max - s->min) / factor, n_wanted) * factor;
+    s->step = nice_step((s->max - s->min) / factor, n_wanted, axis, factor) * factor;
     if (is_rounded) {
         s->min = floor(s->min / s->step + 1e-6) * s->step;
         s->max = ceil(s->max / s->step - 1e-6) * s->step;

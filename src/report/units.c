@@ -132,19 +132,28 @@ void units_text(char out[UNITS_TEXT_BYTES], double value, enum units_kind kind, 
     const double scaled = fabs(value) / prefix.factor;
     if (kind == UNITS_MONEY && prefix.factor == 1 && (scaled == 0 || scaled >= 0.01))
         snprintf(number, sizeof number, scaled < 1000 ? "%.2f" : "%.0f", scaled);
+    else if (kind == UNITS_MONEY && prefix.factor == 1 && scaled >= 1e-6) /* two digits of a part of a cent */
+        snprintf(number, sizeof number, "%.*f", 1 - (int)floor(log10(scaled)), scaled);
     else if (kind == UNITS_BYTES && prefix.factor == 1) snprintf(number, sizeof number, "%.0f", scaled);
     else if (scaled == floor(scaled) && scaled < 10000) snprintf(number, sizeof number, "%.0f", scaled);
     else short_number(number, scaled);
     put_together(out, value < 0 ? "-" : "", number, prefix.text, kind, unit);
 }
 
-double units_factor(double largest, enum units_kind kind) { return prefix_of(fabs(largest), kind).factor; }
+/* The prefix of an axis: hours up to three days and so on, so that its marks are not all parts of one. */
+static struct prefix axis_prefix(double largest, enum units_kind kind) {
+    const double magnitude = fabs(largest);
+    if (kind == UNITS_SECONDS && magnitude >= 1) return choose(second_units, COUNT(second_units), magnitude, 3);
+    return prefix_of(magnitude, kind);
+}
+
+double units_factor(double largest, enum units_kind kind) { return axis_prefix(largest, kind).factor; }
 
 void units_tick(char out[UNITS_TEXT_BYTES], double value, double step, double largest, enum units_kind kind,
                 const char *unit) {
     char number[UNITS_TEXT_BYTES];
     if (fabs(value) < step / 1e6) value = 0;
-    const struct prefix prefix = prefix_of(fabs(largest), kind);
+    const struct prefix prefix = axis_prefix(largest, kind);
     const double scaled = fabs(value) / prefix.factor, scaled_step = step / prefix.factor;
     if (value != 0 && fabs(largest) / prefix.factor < 0.00995)
         small_number(number, scaled, scaled_step < pow(10, floor(log10(scaled))) * 0.999 ? 1 : 0);
