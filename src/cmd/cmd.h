@@ -22,6 +22,7 @@ cmd_fn cmd_list;
 cmd_fn cmd_options;
 cmd_fn cmd_perplexity;
 cmd_fn cmd_pull;
+cmd_fn cmd_report;
 cmd_fn cmd_rm;
 cmd_fn cmd_template;
 cmd_fn cmd_tokenize;

@@ -22,6 +22,7 @@ static cmd_fn *const functions[CONF_COMMAND_COUNT] = {
     [CONF_RM] = cmd_rm,
     [CONF_INSPECT] = cmd_inspect,
     [CONF_BENCH] = cmd_bench,
+    [CONF_REPORT] = cmd_report,
     [CONF_DOCTOR] = cmd_doctor,
     [CONF_COMPLETION] = cmd_completion,
     [CONF_OPTIONS] = cmd_options,

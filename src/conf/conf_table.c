@@ -9,8 +9,9 @@ static const struct {
 } areas[] = {
     {conf_rows_run, CONF_ID_NONE, CONF_RUN_END},
     {conf_rows_tokenizer, CONF_TOKENIZER_FIRST, CONF_TOKENIZER_END},
+    {conf_rows_report, CONF_REPORT_FIRST, CONF_REPORT_END},
 };
-_Static_assert(CONF_ID_COUNT == CONF_TOKENIZER_END, "the last area ends the ids");
+_Static_assert(CONF_ID_COUNT == CONF_REPORT_END, "the last area ends the ids");
 
 static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
     [CONF_CHAT] =
@@ -130,6 +131,18 @@ static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
                     .examples = "cria bench smollm2 --threads 1\n"
                                 "cria bench smollm2 --prompt-tokens 0 --sequences 8 --depth 1024 -n 64",
                     .max_arguments = 1},
+    [CONF_REPORT] =
+        {.name = "report",
+         .arguments = "RUN",
+         .summary = "one page about a training run: curves, key figures, energy, options",
+         .details = "RUN is the folder that a training run writes; its log.jsonl is read, and run.json where there is\n"
+                    "one. The page is one HTML file that needs nothing else. A run that is still going can be\n"
+                    "reported on at any time.",
+         .examples = "cria report runs/speedrun\n"
+                     "cria report runs/speedrun -o speedrun.html --price-per-kwh 0.31 --co2-per-kwh 380\n"
+                     "cria report runs/speedrun --tensorboard events/speedrun",
+         .min_arguments = 1,
+         .max_arguments = 1},
     [CONF_DOCTOR] = {.name = "doctor",
                      .arguments = "",
                      .summary = "what this machine has, and what Cria makes of it",
