@@ -90,6 +90,33 @@ static void test_parts_give_the_same_ids(void **state) {
     }
 }
 
+/* Catches a place to cut that is none: many short texts in many parts. */
+static void test_every_place_to_cut(void **state) {
+    (void)state;
+    for (int splitter = 0; splitter < TRAINER_SPLITTER_COUNT; splitter++) {
+        struct buffer text = buffer_make(1 << 20);
+        append_text(&text, 20000, false);
+        tokenizer *t = learn((enum trainer_splitter)splitter, &text);
+        for (int round = 0; round < 400; round++) {
+            const struct tokenizer_options options = {.threads = 9};
+            struct token_list alone = {0}, together = {0};
+            struct cria_error err = {0};
+            buffer_cut(&text, 0);
+            append_text(&text, 100 + below(100), false);
+            const char *bytes = text.data;
+            const size_t n = text.n_bytes;
+            assert_int_equal(tokenizer_encode(t, bytes, n, NULL, &alone, NULL, &err), CRIA_OK);
+            assert_int_equal(tokenizer_parallel_encode(t, bytes, n, &options, 9, &together, NULL, &err), CRIA_OK);
+            assert_int_equal(together.n, alone.n);
+            assert_memory_equal(together.ids, alone.ids, alone.n * sizeof *alone.ids);
+            token_list_free(&alone);
+            token_list_free(&together);
+        }
+        tokenizer_destroy(&t);
+        buffer_free(&text);
+    }
+}
+
 /* Catches texts that must not be cut and are: special tokens that may stand anywhere, and no place to cut. */
 static void test_what_is_not_cut(void **state) {
     (void)state;
@@ -140,6 +167,7 @@ static void test_lack_of_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parts_give_the_same_ids),
+        cmocka_unit_test(test_every_place_to_cut),
         cmocka_unit_test(test_what_is_not_cut),
         cmocka_unit_test(test_lack_of_memory),
     };
