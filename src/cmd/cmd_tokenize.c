@@ -9,13 +9,15 @@
 #include "cmd/cmd_entry.h"
 #include "cmd/cmd_io.h"
 #include "cmd/cmd_model.h"
+#include "cmd/cmd_threads.h"
 
-enum { MAX_LINE_BYTES = 1 << 30 };
+enum { MAX_LINE_BYTES = 1 << 30, MAX_THREADS = 64 };
 
 static cria_status encode(const struct cmd_model *m, const struct conf *c, const char *text, size_t n,
                           struct token_list *ids, struct cria_error *err) {
     const struct tokenizer_options options = {.with_bos = conf_flag(c, CONF_BOS),
-                                              .special = conf_flag(c, CONF_SPECIAL)};
+                                              .special = conf_flag(c, CONF_SPECIAL),
+                                              .threads = cmd_threads(conf_int(c, CONF_THREADS), MAX_THREADS)};
     size_t n_dropped = 0;
     const cria_status status = tokenizer_encode(m->tok, text, n, &options, ids, &n_dropped, err);
     if (status == CRIA_OK && n_dropped)

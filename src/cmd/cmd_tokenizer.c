@@ -1,6 +1,5 @@
 /* cmd_tokenizer.c: tokenizer train: from files of text to a folder with tokenizer.json and tokenizer_config.json. */
 #include <inttypes.h>
-#include <sched.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -11,6 +10,7 @@
 #include "base/progress.h"
 #include "cmd/cmd.h"
 #include "cmd/cmd_io.h"
+#include "cmd/cmd_threads.h"
 #include "data/source.h"
 #include "text/trainer.h"
 
@@ -23,14 +23,6 @@ static const char *const default_special[] = {
     "<|eom_id|>",        "<|eot_id|>",      "<|python_tag|>",      "<|finetune_right_pad_id|>",
 };
 
-/* One thread for each processor that the program may use. */
-static int usable_threads(void) {
-    cpu_set_t usable;
-    if (sched_getaffinity(0, sizeof usable, &usable) != 0) return 1;
-    const int n = CPU_COUNT(&usable);
-    return n > TRAINER_MAX_THREADS ? TRAINER_MAX_THREADS : n;
-}
-
 /* The token that the option names, or the usual one where it is among the special tokens. */
 static const char *named_token(const struct conf *c, enum conf_id id, const char *usual,
                                const struct trainer_options *o) {
@@ -42,13 +34,12 @@ static const char *named_token(const struct conf *c, enum conf_id id, const char
 
 static struct trainer_options trainer_options_of(const struct conf *c) {
     static const enum trainer_splitter splitters[] = {TRAINER_LLAMA3, TRAINER_GPT2, TRAINER_LLAMA4, TRAINER_SMOLLM};
-    const int threads = (int)conf_int(c, CONF_TOKENIZER_THREADS);
     struct trainer_options o = {.splitter = splitters[conf_int(c, CONF_TOKENIZER_SPLITTER)],
                                 .vocabulary = conf_int(c, CONF_TOKENIZER_SIZE),
                                 .min_count = conf_int(c, CONF_TOKENIZER_MIN_COUNT),
                                 .special = default_special,
                                 .n_special = sizeof default_special / sizeof default_special[0],
-                                .threads = threads ? threads : usable_threads(),
+                                .threads = cmd_threads(conf_int(c, CONF_TOKENIZER_THREADS), TRAINER_MAX_THREADS),
                                 .max_words = (size_t)conf_int(c, CONF_TOKENIZER_MAX_WORDS)};
     if (conf_is_set(c, CONF_TOKENIZER_SPECIAL)) {
         o.special = conf_texts(c, CONF_TOKENIZER_SPECIAL);

@@ -13,10 +13,11 @@
 #include "cmd/cmd.h"
 #include "cmd/cmd_io.h"
 #include "cmd/cmd_model.h"
+#include "cmd/cmd_threads.h"
 #include "data/source.h"
 #include "report/table.h"
 
-enum { MAX_TOKENIZERS = 16, MAX_PAGE_BYTES = 1 << 26 };
+enum { MAX_TOKENIZERS = 16, MAX_THREADS = 64, MAX_PAGE_BYTES = 1 << 26 };
 
 struct text_row {
     char *label, *path; /* owned */
@@ -32,6 +33,7 @@ struct eval {
     size_t n_rows, capacity;
     struct text_row total; /* owns nothing */
     struct source_options options;
+    int threads;
 };
 
 static void eval_deinit(struct eval *e) {
@@ -109,7 +111,7 @@ static uint64_t count_words(const char *text, size_t n) {
 
 static cria_status measure_document(const struct eval *e, struct text_row *row, const struct source_document *d,
                                     struct token_list *ids, struct cria_error *err) {
-    static const struct tokenizer_options options = {0};
+    const struct tokenizer_options options = {.threads = e->threads};
     cria_status status = CRIA_OK;
     row->documents++;
     row->bytes += d->n;
@@ -160,13 +162,23 @@ static void fill_row(struct table *t, const struct eval *e, const struct text_ro
     }
 }
 
+/* What heads the column of a tokenizer: the last part of its name that says more than "tokenizer.json". */
+static const char *short_name(const char *name) {
+    const char *last = file_name(name);
+    if (strcmp(last, "tokenizer.json") != 0 && strcmp(last, "tokenizer.model") != 0) return last;
+    if (last == name) return name;
+    const char *folder = last - 1;
+    while (folder > name && folder[-1] != '/') folder--;
+    return folder;
+}
+
 /* One of the two tables: bytes per token, or tokens per word. */
 static cria_status append_table(struct buffer *out, const struct eval *e, bool by_word, struct cria_error *err) {
     struct table t = table_make();
     cria_status status;
     table_column(&t, by_word ? "tokens per word" : "bytes per token", TABLE_LEFT);
     table_column(&t, by_word ? "words" : "bytes", TABLE_RIGHT);
-    for (int i = 0; i < e->n_tokenizers; i++) table_column(&t, e->names[i], TABLE_RIGHT);
+    for (int i = 0; i < e->n_tokenizers; i++) table_column(&t, short_name(e->names[i]), TABLE_RIGHT);
     for (size_t i = 0; i < e->n_rows; i++) fill_row(&t, e, &e->rows[i], by_word);
     if (e->n_rows > 1) fill_row(&t, e, &e->total, by_word);
     TRY(table_status(&t, err));
@@ -257,6 +269,7 @@ cria_status cmd_tokenizer_eval(const struct conf *c, struct cria_error *err) {
     cria_status status;
     e.options.text_field = conf_text(c, CONF_TOKENIZER_FIELD);
     e.options.separator = conf_text(c, CONF_TOKENIZER_SEPARATOR);
+    e.threads = cmd_threads(conf_int(c, CONF_TOKENIZER_THREADS), MAX_THREADS);
     TRY(open_tokenizers(&e, c, err));
     for (int i = 0; i < c->n_arguments; i++)
         TRY(add_argument(&e, c->arguments[i], conf_flag(c, CONF_TOKENIZER_BY_FILE), err));

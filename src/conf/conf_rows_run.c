@@ -255,7 +255,7 @@ const struct conf_option conf_rows_run[CONF_RUN_END] = {
                       .fallback = "0",
                       .int_min = 0,
                       .int_max = 256,
-                      .commands = IN_RUNNING,
+                      .commands = IN_RUNNING | IN(TOKENIZE),
                       .help = "threads that compute; 0: one for each processor; never changes a result"},
     [CONF_CPU_MASK] = {.name = "cpu-mask",
                        .type = CONF_WORD,
