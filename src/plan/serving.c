@@ -18,12 +18,11 @@ struct load {
     double read_rate; /* bytes/s */
 };
 
-/* Four of five published rows lie within this factor of their prediction, up or down.
- */
+/* Four of five published rows lie within this factor of their prediction, up or down. */
 static const double spread_of_rows = 0.28;
 
-/* A small collective, for each doubling of its ranks: there and back to reduce and to share out, at NVLink's 3.33 us for
- * 64 bytes (DeepSeek, arXiv 2505.09343). */
+/* A small collective, for each doubling of its ranks: there and back to reduce and to share out, at NVLink's 3.33 us
+ * for 64 bytes (DeepSeek, arXiv 2505.09343). */
 static const double doubling_s = 4 * 3.33e-6;
 
 /* A part of the data sheet where nobody published the best product. */

@@ -1,0 +1,216 @@
+/* scenario_text.c: see scenario_text.h. */
+#include "plan/scenario_text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "report/table.h"
+
+enum { LEVERS_SHOWN = 8 };
+
+/* Days are told apart from seconds by their unit; money and bytes by their kind. */
+static void number_text(double value, enum units_kind kind, const char *unit, char out[UNITS_TEXT_BYTES]) {
+    const bool is_day = strcmp(unit, "day") == 0;
+    if (kind == UNITS_SECONDS) {
+        units_text(out, is_day ? value * 86400 : value, UNITS_SECONDS, NULL);
+        return;
+    }
+    const bool has_unit =
+        kind == UNITS_SI || (kind == UNITS_PLAIN && (is_day || strcmp(unit, "t") == 0 || strcmp(unit, "FLOP") == 0));
+    if (kind == UNITS_PLAIN && fabs(value) >= 1e15) {
+        snprintf(out, UNITS_TEXT_BYTES, "%.3g %s", value, has_unit ? unit : "");
+        return;
+    }
+    units_text(out, value, kind, kind == UNITS_SI ? unit : NULL);
+    if (kind == UNITS_PLAIN && has_unit) {
+        const size_t used = strlen(out);
+        snprintf(out + used, UNITS_TEXT_BYTES - used, " %s", unit);
+    }
+}
+
+void scenario_text_figure(const struct scenario_figure *f, char out[96]) {
+    char mid[UNITS_TEXT_BYTES], low[UNITS_TEXT_BYTES], high[UNITS_TEXT_BYTES];
+    number_text(f->value, f->kind, f->unit, mid);
+    if (f->low == f->high) {
+        snprintf(out, 96, "%s", mid);
+        return;
+    }
+    number_text(f->low, f->kind, f->unit, low);
+    number_text(f->high, f->kind, f->unit, high);
+    snprintf(out, 96, "%.30s (%.28s to %.28s)", mid, low, high);
+}
+
+void scenario_text_value(enum scenario_param p, double value, char out[64]) {
+    const char *unit = scenario_param_row(p)->unit;
+    char number[UNITS_TEXT_BYTES];
+    if (value >= 1e5) units_text(number, value, UNITS_PLAIN, NULL);
+    else snprintf(number, sizeof number, "%.6g", value);
+    snprintf(out, 64, "%s%s%s", number, strcmp(unit, "1") == 0 ? "" : " ", strcmp(unit, "1") == 0 ? "" : unit);
+}
+
+static void add_figures(struct table *t, const struct scenario_answer *a) {
+    table_column(t, "", TABLE_LEFT);
+    table_column(t, "", TABLE_LEFT);
+    for (int i = 0; i < a->n_figures; i++) {
+        char text[96];
+        scenario_text_figure(&a->figures[i], text);
+        table_cell(t, "%s", a->figures[i].label);
+        table_cell(t, "%s", text);
+    }
+}
+
+static void add_layouts(struct table *t, const struct scenario_answer *a) {
+    static const char *const names[] = {"#",           "dp",        "tp",   "pp",   "cp",      "ep",
+                                        "micro-batch", "recompute", "ZeRO", "step", "of peak", "memory"};
+    static const char *const recompute[] = {"none", "selective", "full"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) table_column(t, names[i], TABLE_RIGHT);
+    for (size_t i = 0; i < a->n_best; i++) {
+        const struct plan_candidate *c = &a->best[i];
+        table_cell(t, "%zu", i + 1);
+        const int64_t counts[] = {c->layout.dp, c->layout.tp, c->layout.pp,
+                                  c->layout.cp, c->layout.ep, c->layout.micro_batch};
+        for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) table_cell(t, "%lld", (long long)counts[k]);
+        table_cell(t, "%s", recompute[c->layout.recompute]);
+        table_cell(t, "%d", c->layout.zero);
+        table_cell_number(t, c->result.step_s.mid, UNITS_SECONDS, NULL);
+        table_cell_number(t, c->result.mfu, UNITS_FRACTION, NULL);
+        table_cell_number(t, c->result.memory_bytes.mid, UNITS_BYTES, NULL);
+    }
+}
+
+static void add_engines(struct table *t, const struct scenario_answer *a) {
+    static const char *const names[] = {
+        "#", "chips", "tp", "pp", "copies", "batch", "tokens/s a chip", "between tokens", "first token", "bound by"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) table_column(t, names[i], TABLE_RIGHT);
+    for (int i = 0; i < a->n_choices; i++) {
+        const struct serving_choice *c = &a->choices[i];
+        const struct serving_engine *e = &c->engine;
+        table_cell(t, "%d", i + 1);
+        const int64_t counts[] = {e->tp * e->pp * e->dp, e->tp, e->pp, e->dp};
+        for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) table_cell(t, "%lld", (long long)counts[k]);
+        table_cell(t, "%.0f", c->point.batch);
+        table_cell(t, "%.0f", c->output_tokens_per_s_per_chip);
+        table_cell_number(t, c->point.between_tokens_s, UNITS_SECONDS, NULL);
+        table_cell_number(t, c->point.first_token_s, UNITS_SECONDS, NULL);
+        table_cell(t, "%s", c->point.bound);
+    }
+}
+
+static void add_levers(struct table *t, const struct scenario_told *told) {
+    table_column(t, "input", TABLE_LEFT);
+    table_column(t, "is", TABLE_RIGHT);
+    table_column(t, "10 % less", TABLE_RIGHT);
+    table_column(t, "10 % more", TABLE_RIGHT);
+    for (int i = 0; i < told->n_levers && i < LEVERS_SHOWN; i++) {
+        const struct scenario_lever *l = &told->levers[i];
+        char value[64];
+        scenario_text_value(l->param, told->answer->question.values[l->param], value);
+        table_cell(t, "%s", scenario_param_row(l->param)->key);
+        table_cell(t, "%s", value);
+        for (int k = 0; k < 2; k++) {
+            const double change = k ? l->at_more : l->at_less;
+            if (isfinite(change)) table_cell(t, "%+.1f %%", 100 * change);
+            else table_cell(t, "-");
+        }
+    }
+}
+
+static bool is_shown(const struct scenario_answer *a, enum scenario_param p) {
+    const struct scenario_param_row *row = scenario_param_row(p);
+    return (row->kinds & 1u << a->question.kind) && (a->question.is_set[p] || a->question.values[p] != 0);
+}
+
+static const char *said_by(const struct scenario_answer *a, enum scenario_param p) {
+    const struct scenario_param_row *row = scenario_param_row(p);
+    return a->question.is_set[p] ? "given" : row->source ? row->source : "from the tables, or found";
+}
+
+static void add_inputs(struct table *t, const struct scenario_answer *a) {
+    table_column(t, "input", TABLE_LEFT);
+    table_column(t, "value", TABLE_RIGHT);
+    table_column(t, "why", TABLE_LEFT);
+    for (int p = 0; p < SCENARIO_PARAM_COUNT; p++) {
+        char value[64];
+        if (!is_shown(a, (enum scenario_param)p)) continue;
+        scenario_text_value((enum scenario_param)p, a->question.values[p], value);
+        table_cell(t, "%s", scenario_param_row((enum scenario_param)p)->key);
+        table_cell(t, "%s", value);
+        table_cell(t, "%s", said_by(a, (enum scenario_param)p));
+    }
+}
+
+/* A heading, and what `fill` puts into a table. */
+static cria_status write_table(struct buffer *out, const char *heading, struct table *t, struct cria_error *err) {
+    const cria_status status = table_status(t, err);
+    if (status == CRIA_OK && t->n_cells > 0) {
+        if (heading) buffer_append_format(out, "\n%s\n", heading);
+        table_write_text(out, t, 2);
+    }
+    table_free(t);
+    return status;
+}
+
+static void write_title(struct buffer *out, const struct scenario *s) {
+    buffer_append_format(out, "%s: %s%s", s->name, s->kind == SCENARIO_SITE ? "a site" : s->model,
+                         s->kind == SCENARIO_SITE    ? ""
+                         : s->kind == SCENARIO_TRAIN ? ", trained"
+                                                     : ", served");
+    buffer_append_format(out, " on %s%s%s, %s\n", s->gpu, s->kind == SCENARIO_SITE ? "" : " in ",
+                         s->kind == SCENARIO_SITE ? "" : s->precision, s->site);
+}
+
+cria_status scenario_text_write(struct buffer *out, const struct scenario_told *told, struct cria_error *err) {
+    const struct scenario_answer *a = told->answer;
+    struct table figures = table_make(), choices = table_make(), levers = table_make(), inputs = table_make();
+    char heading[160];
+    cria_status status;
+    write_title(out, &a->question);
+    add_figures(&figures, a);
+    if (a->has_train) add_layouts(&choices, a);
+    if (a->has_serving) add_engines(&choices, a);
+    if (told->levers) add_levers(&levers, told);
+    add_inputs(&inputs, a);
+    const struct scenario_figure *main = scenario_figure(a, scenario_main_figure(a->question.kind));
+    snprintf(heading, sizeof heading, "What moves \"%s\" most", main ? main->label : "");
+    TRY(write_table(out, NULL, &figures, err));
+    TRY(write_table(out, a->has_train ? "Layouts, fastest first" : "Engines, most tokens a chip first", &choices, err));
+    TRY(write_table(out, heading, &levers, err));
+    TRY(write_table(out, "Assumptions", &inputs, err));
+    for (int i = 0; i < a->n_notes; i++) buffer_append_format(out, "  %s\n", a->notes[i]);
+    status = buffer_status(out, "the plan", err);
+out:
+    table_free(&figures);
+    table_free(&choices);
+    table_free(&levers);
+    table_free(&inputs);
+    return status;
+}
+
+cria_status scenario_text_compare(struct buffer *out, const struct scenario_told *rows, int n, struct cria_error *err) {
+    struct table t = table_make();
+    table_column(&t, "", TABLE_LEFT);
+    for (int i = 0; i < n; i++) table_column(&t, rows[i].answer->question.name, TABLE_RIGHT);
+    /* The union of the figures, in the order in which they are first met. */
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < rows[i].answer->n_figures; k++) {
+            const struct scenario_figure *f = &rows[i].answer->figures[k];
+            bool is_new = true;
+            for (int before = 0; before < i && is_new; before++) is_new = !scenario_figure(rows[before].answer, f->key);
+            if (!is_new) continue;
+            table_cell(&t, "%s", f->label);
+            for (int j = 0; j < n; j++) {
+                struct scenario_figure shown;
+                char text[96] = "-";
+                const struct scenario_figure *of = scenario_figure(rows[j].answer, f->key);
+                if (of) {
+                    shown = *of;
+                    shown.low = shown.high = 0;
+                    scenario_text_figure(&shown, text);
+                }
+                table_cell(&t, "%s", text);
+            }
+        }
+    const cria_status status = write_table(out, NULL, &t, err);
+    return status == CRIA_OK ? buffer_status(out, "the comparison", err) : status;
+}

@@ -1,0 +1,30 @@
+/* scenario_text.h: answers as text for a terminal and as JSON. Pages are plan_page.h's. Pure appends. */
+#ifndef PLAN_SCENARIO_TEXT_H
+#define PLAN_SCENARIO_TEXT_H
+
+#include "base/buffer.h"
+#include "plan/scenario.h"
+
+/* What is said about one answer; levers may be NULL. */
+struct scenario_told {
+    const struct scenario_answer *answer;
+    const struct scenario_lever *levers;
+    int n_levers;
+};
+
+/* "12.3 MW (11 to 14)" */
+void scenario_text_figure(const struct scenario_figure *f, char out[96]);
+/* A parameter's value with its unit. */
+void scenario_text_value(enum scenario_param p, double value, char out[64]);
+
+/* One answer: figures, choices, levers, assumptions. */
+CRIA_MUST_CHECK cria_status scenario_text_write(struct buffer *out, const struct scenario_told *t,
+                                                struct cria_error *err);
+/* Several side by side. */
+CRIA_MUST_CHECK cria_status scenario_text_compare(struct buffer *out, const struct scenario_told *rows, int n,
+                                                  struct cria_error *err);
+/* An array of objects: name, kind, inputs {key: {value, unit, set_by}}, figures {key: {value, low, high, unit}},
+ * layouts or engines, levers, assumptions. Numbers as 64-bit floats. */
+void scenario_text_json(struct buffer *out, const struct scenario_told *rows, int n);
+
+#endif
