@@ -174,7 +174,7 @@ static void test_same_bits(void **state) {
 
 /* ---- the mathematics ---- */
 
-enum { D = 23 };
+enum { D = 150 }; /* more columns than one piece of a sum over tokens */
 
 /* |got - exact| is at most a number of roundings of the largest term that entered it. */
 static void assert_near(float got, double exact, double largest, double n_roundings, const char *what) {
@@ -210,7 +210,7 @@ static double norm_value(const double *x, const void *arg) {
 static void test_norm_is_right(void **state) {
     (void)state;
     device *ref = make_device(KERNEL_ISA_REF, 1);
-    for (int round = 0; round < 200; round++) {
+    for (int round = 0; round < 20; round++) {
         struct norm_case c;
         float dx[D] = {0}, dw[D] = {0}, scratch[1];
         double x[2 * D];
@@ -223,7 +223,7 @@ static void test_norm_is_right(void **state) {
         device_begin(ref);
         device_norm_backward(ref, &a);
         device_end(ref);
-        /* r is at most 10 here; a sum of 23 products, and a handful of roundings. */
+        /* r is below 3 here; chains of ten products, a tree, and a handful of roundings. */
         for (int i = 0; i < D; i++) {
             assert_near(dx[i], difference(norm_value, x, i, &c), 20.0, 40, "dx of a norm");
             assert_near(dw[i], difference(norm_value, x, D + i, &c), 10.0, 10, "dw of a norm");
@@ -287,25 +287,99 @@ static void test_loss_is_right(void **state) {
     device_destroy(&ref);
 }
 
-/* Rotating forward and back gives the numbers again; and the inner product of two vectors stays, so that back is the
- * transposed rotation. */
+/* The gradient of a rotation is the rotation by the opposite angle, at the angles of each row's position; what lies
+ * beyond q and k and between the runs stays. */
 static void test_rotation_is_right(void **state) {
     (void)state;
-    enum { HALF = 9 };
-    struct kernel_table t;
-    kernel_table_init(&t, KERNEL_ISA_REF);
-    for (int round = 0; round < 500; round++) {
-        float head[2 * HALF], before[2 * HALF], cosines[HALF], sines[HALF];
-        for (int i = 0; i < HALF; i++) {
-            const double angle = (double)number(3.0f);
-            cosines[i] = (float)cos(angle);
-            sines[i] = (float)sin(angle);
-        }
-        for (int i = 0; i < 2 * HALF; i++) head[i] = before[i] = number(1.0f);
-        t.rope(head, cosines, sines, HALF);
-        t.rope_backward(head, cosines, sines, HALF);
-        for (int i = 0; i < 2 * HALF; i++) assert_near(head[i], (double)before[i], 2.0, 6, "a number turned back");
+    enum { S = 38, HEADS = 3, KV = 2, WIDTH = (HEADS + 2 * KV) * S, ROWS = 9, POSITIONS = 12 };
+    const struct device_run two[] = {{1, 4, 0, NULL}, {6, 3, 8, NULL}};
+    static const int positions[ROWS] = {-1, 0, 1, 2, 3, -1, 8, 9, 10};
+    float cosines[POSITIONS * S / 2], sines[POSITIONS * S / 2], rows[ROWS * WIDTH], before[ROWS * WIDTH];
+    device *d = make_device(KERNEL_ISA_NONE, 2);
+    for (int i = 0; i < POSITIONS * S / 2; i++) {
+        const double angle = (double)number(3.0f);
+        cosines[i] = (float)cos(angle);
+        sines[i] = (float)sin(angle);
     }
+    for (int i = 0; i < ROWS * WIDTH; i++) rows[i] = before[i] = number(1.0f);
+    const struct device_rotate_backward a = {rows, WIDTH, HEADS, KV, S, cosines, sines, two, 2};
+    device_begin(d);
+    device_rotate_backward(d, &a);
+    device_end(d);
+    for (int i = 0; i < ROWS * WIDTH; i++) {
+        const int position = positions[i / WIDTH], in_head = i % WIDTH % S, pair = in_head % (S / 2);
+        if (position < 0 || i % WIDTH >= (HEADS + KV) * S) {
+            assert_true(rows[i] == before[i]);
+            continue;
+        }
+        const double c = (double)cosines[position * S / 2 + pair], s = (double)sines[position * S / 2 + pair];
+        const double x = (double)before[i];
+        if (in_head < S / 2) assert_near(rows[i], x * c + (double)before[i + S / 2] * s, 2.0, 2, "the first of a pair");
+        else assert_near(rows[i], x * c - (double)before[i - S / 2] * s, 2.0, 2, "the second of a pair");
+    }
+    device_destroy(&d);
+}
+
+/* Rows that come twice are added in their order, one after the other. */
+static void test_embedding_is_right(void **state) {
+    (void)state;
+    enum { WIDTH = 200, ROWS = 60, IDS = 7 };
+    float dx[ROWS * WIDTH], dw[IDS * WIDTH], expected[IDS * WIDTH];
+    int32_t ids[ROWS];
+    device *d = make_device(KERNEL_ISA_NONE, 3);
+    for (int i = 0; i < IDS * WIDTH; i++) expected[i] = dw[i] = number(1.0f);
+    for (int i = 0; i < ROWS; i++) {
+        ids[i] = (int32_t)(cases_draw() % (IDS + 1)) - 1;
+        for (int j = 0; j < WIDTH; j++) dx[i * WIDTH + j] = number(1.0f);
+        for (int j = 0; ids[i] >= 0 && j < WIDTH; j++) expected[ids[i] * WIDTH + j] += dx[i * WIDTH + j];
+    }
+    device_begin(d);
+    device_embed_backward(d, ids, ROWS, dx, WIDTH, WIDTH, dw);
+    device_end(d);
+    assert_memory_equal(dw, expected, sizeof dw);
+    device_destroy(&d);
+}
+
+/* Tensors of many pieces are done to their end, and nothing twice. */
+static void test_long_tensors(void **state) {
+    (void)state;
+    const int64_t n = 600007, n_rows = 251, n_columns = 83;
+    float *x = alloc_array((size_t)n, sizeof *x), *y = alloc_array((size_t)n + 1, sizeof *y);
+    struct exact_sum sum = {0}, expected = {0};
+    device *d = make_device(KERNEL_ISA_NONE, 3);
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = number(1.0f);
+        y[i] = (float)(i % 1000);
+        exact_sum_add(&expected, (double)x[i] * (double)x[i]);
+    }
+    y[n] = 42.0f;
+    device_begin(d);
+    device_add(d, y, x, n);
+    assert_true(device_add_squares(d, x, n, &sum));
+    device_end(d);
+    for (int64_t i = 0; i < n; i++) assert_true(y[i] == (float)(i % 1000) + x[i]);
+    assert_true(y[n] == 42.0f && exact_sum_value(&sum) == exact_sum_value(&expected));
+    struct device_adamw a = {.w = y,
+                             .m = y + n / 4,
+                             .v = y + n / 4 * 2,
+                             .gradient = x,
+                             .n = n / 4,
+                             .step = 1.0f,
+                             .eps = 1.0f,
+                             .one_minus_beta1 = 1.0f};
+    device_begin(d);
+    for (int64_t i = 0; i < a.n; i++) y[i] = 0.0f;
+    a.scale = 1.0f;
+    device_adamw(d, &a); /* w becomes -gradient, m the gradient, v zero */
+    device_end(d);
+    for (int64_t i = 0; i < a.n; i++) assert_true(a.w[i] == -x[i] && a.m[i] == x[i] && a.v[i] == 0.0f);
+    device_begin(d);
+    device_transpose(d, x, n_rows, n_columns, y);
+    device_end(d);
+    for (int64_t i = 0; i < n_rows * n_columns; i++) assert_true(y[i % n_columns * n_rows + i / n_columns] == x[i]);
+    device_destroy(&d);
+    alloc_free(x);
+    alloc_free(y);
 }
 
 /* AdamW as its paper writes it, in double. */
@@ -368,9 +442,10 @@ static void test_empty_places(void **state) {
 int main(void) {
     print_message("seed %llu\n", (unsigned long long)cases_seed);
     cases_flush_subnormals();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_bits),         cmocka_unit_test(test_norm_is_right),
-                                       cmocka_unit_test(test_gate_is_right),     cmocka_unit_test(test_loss_is_right),
-                                       cmocka_unit_test(test_rotation_is_right), cmocka_unit_test(test_adamw_is_right),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_bits),          cmocka_unit_test(test_norm_is_right),
+                                       cmocka_unit_test(test_gate_is_right),      cmocka_unit_test(test_loss_is_right),
+                                       cmocka_unit_test(test_rotation_is_right),  cmocka_unit_test(test_adamw_is_right),
+                                       cmocka_unit_test(test_embedding_is_right), cmocka_unit_test(test_long_tensors),
                                        cmocka_unit_test(test_empty_places)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,11 +106,16 @@ static void test_outer(void **state) {
         struct device_outer *o = &c.o;
         o->n_a = round % 5 == 0 ? 150 + draw_to(300) : draw_to(90);
         o->n_b = draw_to(100);
+        if (round % 8 == 7) { /* more steps than a block of the loops has */
+            o->n_tokens = 500 + draw_to(600);
+            o->n_a = draw_to(20);
+            o->n_b = draw_to(40);
+        }
         o->a_stride = (size_t)o->n_a + cases_draw() % 9;
         o->b_stride = (size_t)o->n_b + cases_draw() % 9;
         o->out_stride = (size_t)o->n_b + (round % 2 ? 0 : cases_draw() % 40);
         c.n_out = (size_t)o->n_a * o->out_stride + 2 * GUARD;
-        c.split = o->n_tokens / ORDER_STEP * (int)(cases_draw() % 2) * ORDER_STEP;
+        c.split = o->n_tokens / (2 * ORDER_STEP) * (int)(cases_draw() % 2) * ORDER_STEP;
         float *a = numbers((size_t)o->n_tokens * o->a_stride), *b = numbers((size_t)o->n_tokens * o->b_stride);
         o->a = a;
         o->b = b;

@@ -22,8 +22,28 @@ static void test_emulated_tiles(void **state) {
     check_all_cases(&t);
 }
 
+/* Its tiles are the reference's. */
+static void test_pack_tile(void **state) {
+    (void)state;
+    const char *reason;
+    struct kernel_table t, ref;
+    if (!kernel_isa_usable(KERNEL_ISA_AVX512BF16, &reason)) skip();
+    kernel_table_init(&ref, KERNEL_ISA_REF);
+    kernel_table_init(&t, KERNEL_ISA_AVX512);
+    product_fill_amx_emulated(&t);
+    for (int n_k = 0; n_k <= ORDER_STEP; n_k++)
+        for (int n_outputs = 1; n_outputs <= KERNEL_PANEL; n_outputs++) {
+            float values[ORDER_STEP * KERNEL_PANEL];
+            uint8_t got[1024], expected[1024];
+            for (int i = 0; i < ORDER_STEP * KERNEL_PANEL; i++) values[i] = cases_number(i % 3);
+            t.bf16.pack_tile(got, values, KERNEL_PANEL, n_k, n_outputs);
+            ref.bf16.pack_tile(expected, values, KERNEL_PANEL, n_k, n_outputs);
+            assert_memory_equal(got, expected, sizeof got);
+        }
+}
+
 int main(void) {
     cases_flush_subnormals();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_emulated_tiles)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_emulated_tiles), cmocka_unit_test(test_pack_tile)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
