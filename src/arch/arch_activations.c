@@ -11,7 +11,7 @@
 #define KEEP(when) ARCH_KEEP_##when
 
 static const struct arch_activation_row rows[ARCH_A_COUNT] = {
-    [ARCH_A_RESIDUAL] = {"residual", SHAPE(T, D), F32, STAGES(EMBED, FINAL_NORM), BOOKED, ARCH_W_NONE, KEEP(NEVER)},
+    [ARCH_A_RESIDUAL] = {"residual", SHAPE(T, D), F32, STAGES(EMBED, FINAL_NORM), BOOKED, ARCH_W_NONE, KEEP(ALWAYS)},
     [ARCH_A_ATTN_NORMED] = {"attn_normed", SHAPE(T, D), COMPUTE, STAGES(ATTN_NORM, QKV), BOOKED, ARCH_W_Q, KEEP(NEVER)},
     /* The products side by side, before the rotation; q and k are rounded after it. */
     [ARCH_A_QKV] = {"qkv", SHAPE(T, QKV), F32, STAGES(QKV, ATTENTION), BOOKED, ARCH_W_NONE, KEEP(LAYER)},
