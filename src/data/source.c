@@ -106,7 +106,7 @@ static cria_status widen(source *s, size_t limit, struct cria_error *err) {
         s->begin = 0;
     }
     if (s->end == s->capacity) {
-        if (s->end - s->begin >= limit)
+        if (s->end - s->begin > limit) /* a window that is just full has not shown that */
             return ERROR_SET(err, CRIA_LIMIT, "%s: document %llu is longer than %zu bytes",
                              s->list.files[s->at_file].path, (unsigned long long)s->n_given + 1, s->max_document_bytes);
         const size_t wider = s->capacity ? s->capacity * 2 : FIRST_WINDOW_BYTES;

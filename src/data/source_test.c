@@ -231,12 +231,39 @@ static int drop_folder(void **state) {
     return rmdir(folder);
 }
 
+/* Catches a long text that is refused where the window is just full at the most bytes of a document. */
+static void parts_as_long_as_the_window(void **state) {
+    (void)state;
+    const size_t max = (size_t)1 << 21, n = 3 * max + 5;
+    const struct source_options options = {.max_document_bytes = max};
+    struct cria_error err = {0};
+    struct source_document d = {0};
+    source *s = NULL;
+    char *text = malloc(n);
+    size_t total = 0, parts = 0;
+    assert_non_null(text);
+    memset(text, 'a', n);
+    const char *path = put("long.txt", text, n);
+    assert_int_equal(source_open(&s, &path, 1, &options, &err), CRIA_OK);
+    for (bool more = true;; parts++) {
+        assert_int_equal(source_next(s, &d, &more, &err), CRIA_OK);
+        if (!more) break;
+        assert_true(d.n <= max && !d.is_line);
+        total += d.n;
+    }
+    assert_int_equal(total, n);
+    assert_int_equal(parts, 4);
+    source_close(&s);
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folders_are_walked_in_order),
         cmocka_unit_test(malformed_bytes_are_replaced_and_counted),
         cmocka_unit_test(separators_cut),
         cmocka_unit_test(long_text_comes_in_parts),
+        cmocka_unit_test(parts_as_long_as_the_window),
         cmocka_unit_test(compressed_files_are_the_text),
         cmocka_unit_test(broken_compression_is_refused),
         cmocka_unit_test(broken_lines_are_named),
