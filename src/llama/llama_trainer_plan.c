@@ -3,6 +3,8 @@
  * Four kinds of memory: packed weights of both passes; gradients, one buffer for each level of the tree of leaves;
  * rows that are kept from forward to backward, for each layer or, where they are computed again, once; and scratch,
  * laid out by lifetimes. The stages of a step are those of arch/ followed by backward's. */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "llama/llama_train_private.h"
@@ -161,7 +163,9 @@ static void add_activations(llama_trainer *t, struct bookings *b) {
             *packed[a] = (struct nn_packed){{NULL, bytes}, n_rows, bytes};
             ret = &packed[a]->rows.data;
         }
-        if (ret) add(b, ret, row->name, (size_t)n_rows, bytes, (int)row->first_use, (int)row->last_use);
+        /* The chunks take turns with the head, so the residual is read until the last one is through. */
+        const int last = a == ARCH_A_RESIDUAL ? ARCH_STAGE_HEAD : (int)row->last_use;
+        if (ret) add(b, ret, row->name, (size_t)n_rows, bytes, (int)row->first_use, last);
     }
 }
 
@@ -269,11 +273,12 @@ cria_status llama_trainer_bind(llama_trainer *t, struct cria_error *err) {
     TRY(pages_get(&t->kept, (size_t)t->bytes.kept, "the rows kept for backward", err));
     for (int i = 0; i < b.n; i++) {
         void *place = plan_bind(t->books, i); /* booked in the same order */
-        __builtin_memcpy(b.at[i].ret, &place, sizeof place);
+        memcpy(b.at[i].ret, &place, sizeof place);
     }
     for (int i = 0; i < t->n_buffers; i++)
         t->buffers[i].data = (float *)t->gradients.data + (int64_t)i * t->buffer_floats;
     for (int32_t i = 0; i < t->n_pages; i++) t->page_table[i] = i;
+    memset(t->session.cache.data, 0, (size_t)t->n_pages * t->session.page_bytes); /* tiles have places that stay zero */
     TRY(place_kept(t, t->kept.data, &t->bytes.kept, err));
 out:
     return status;
