@@ -1,0 +1,99 @@
+/* train_plan.c: memory and work of a run; see train.h and train_plan.h. */
+#include "train/train_plan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "train/train_session.h"
+
+cria_status train_plan(const struct train_options *options, struct train_memory *ret, struct cria_error *err) {
+    struct train_memory m = {0};
+    struct llama_trainer_options shape;
+    llama_layout *layout = NULL;
+    cria_status status;
+    train_session_shape(options, &shape);
+    TRY(llama_layout_create(&layout, &options->config, err));
+    m.weights = (uint64_t)llama_layout_floats(layout) * sizeof(float);
+    TRY(optim_bytes(layout, options->dev, &options->optim, &m.optimizer, err));
+    TRY(llama_trainer_plan(&options->config, options->dev, &shape, &m.trainer, err));
+    if (options->save_behind) m.copy = m.weights + m.optimizer;
+    m.total = m.weights + m.optimizer + m.copy + m.trainer.packed_weights + m.trainer.gradients + m.trainer.kept +
+              m.trainer.scratch;
+    *ret = m;
+out:
+    llama_layout_destroy(&layout);
+    return status;
+}
+
+double train_flops(const struct train_options *options) {
+    double flops = 0;
+    struct rows_cursor at = {0};
+    for (int64_t step = 1; step <= options->schedule.steps; step++) {
+        const int64_t n = train_session_rows(options, step, at);
+        const struct rows_cursor here = rows_advance(options->data, at, 0);
+        if (here.phase >= rows_n_phases(options->data)) break;
+        const struct rows_phase *p = rows_phase_at(options->data, here.phase);
+        const struct llama_piece whole = {.n = p->n_rows ? (int)(p->n_tokens / p->n_rows) : p->seq_len};
+        flops += (double)n * llama_train_flops(&options->config, &whole, 1);
+        at = rows_advance(options->data, at, (uint64_t)n);
+    }
+    return flops;
+}
+
+/* Bytes that the system can still give; 0 where it does not say. */
+static uint64_t available_bytes(void) {
+    char *text = NULL;
+    size_t n = 0;
+    uint64_t kib = 0;
+    if (file_read("/proc/meminfo", (size_t)1 << 20, &text, &n, NULL) != CRIA_OK) return 0;
+    const char *line = strstr(text, "MemAvailable:");
+    if (line) kib = strtoull(line + strlen("MemAvailable:"), NULL, 10);
+    alloc_free(text);
+    return kib << 10;
+}
+
+static cria_status check_memory(const struct train_options *options, struct cria_error *err) {
+    struct train_memory m;
+    const cria_status status = train_plan(options, &m, err);
+    if (status != CRIA_OK) return status;
+    const uint64_t available = available_bytes();
+    if (!available || m.total <= available) return CRIA_OK;
+    return ERROR_SET(err, CRIA_NOMEM,
+                     "the run needs %.2f GiB and the machine has %.2f GiB: weights %.2f, optimizer %.2f, copy for "
+                     "saving %.2f, packed weights %.2f, gradients %.2f, kept activations %.2f, scratch %.2f; a smaller "
+                     "--micro-batch, --recompute all or --save-behind false need less",
+                     (double)m.total / 0x1p30, (double)available / 0x1p30, (double)m.weights / 0x1p30,
+                     (double)m.optimizer / 0x1p30, (double)m.copy / 0x1p30, (double)m.trainer.packed_weights / 0x1p30,
+                     (double)m.trainer.gradients / 0x1p30, (double)m.trainer.kept / 0x1p30,
+                     (double)m.trainer.scratch / 0x1p30);
+}
+
+static cria_status check_leaves(const struct train_options *o, struct cria_error *err) {
+    if (o->n_leaves & (o->n_leaves - 1))
+        return ERROR_SET(err, CRIA_RANGE, "%d leaves: expected a power of two", o->n_leaves);
+    if (o->n_leaves && o->schedule.rows % o->n_leaves)
+        return ERROR_SET(err, CRIA_RANGE, "%d leaves do not divide a step of %" PRId64 " rows", o->n_leaves,
+                         o->schedule.rows);
+    return CRIA_OK;
+}
+
+cria_status train_plan_check(const struct train_options *o, struct cria_error *err) {
+    cria_status status;
+    TRY(arch_config_check(&o->config, err));
+    TRY(schedule_check(&o->schedule, err));
+    TRY(check_leaves(o, err));
+    if (rows_n_vocab(o->data) > o->config.n_vocab)
+        TRY(ERROR_SET(err, CRIA_SHAPE, "the data has ids up to %d, and the model a vocabulary of %" PRId64,
+                      rows_n_vocab(o->data) - 1, o->config.n_vocab));
+    if (rows_max_length(o->data) > o->config.n_context)
+        TRY(ERROR_SET(err, CRIA_SHAPE, "the data has rows of %d tokens, and the model a context of %" PRId64,
+                      rows_max_length(o->data), o->config.n_context));
+    TRY(train_session_check_rows(o, err));
+    TRY(check_memory(o, err));
+out:
+    return status;
+}
