@@ -15,7 +15,7 @@ struct figures {
     int64_t d_model, n_layers, n_heads, n_kv_heads, head_size, d_ff, n_vocab, n_context;
     int64_t n_experts, n_active_experts, d_expert, n_shared, d_shared, first_dense, moe_step;
     int64_t q_rank, kv_rank, rope_size, nope_size, value_size, window, window_step, n_mtp;
-    bool is_tied, is_plain, uses_window, has_layer_types;
+    bool is_tied, is_plain, uses_window, has_layer_types, has_sinks;
     int64_t n_window_layers;
 };
 
@@ -102,6 +102,7 @@ static cria_status read_kind(json_reader *r, struct figures *f, struct cria_erro
     struct json_text word;
     cria_status status = json_read_string(r, &word, err);
     static const char *const plain[] = {"gpt2", "gpt_neox", "opt", "bloom", "mpt", "falcon", "nemotron", "phi", "gptj"};
+    if (status == CRIA_OK && json_text_is(word, "gpt_oss")) f->has_sinks = true;
     for (size_t i = 0; status == CRIA_OK && i < sizeof plain / sizeof plain[0]; i++)
         if (json_text_is(word, plain[i])) f->is_plain = true;
     return status;
@@ -154,6 +155,7 @@ static void model_of(const struct figures *f, struct plan_model *m) {
         .rope_size = f->rope_size,
         .value_size = f->value_size ? f->value_size : f->nope_size,
         .n_mtp_layers = f->n_mtp,
+        .has_sinks = f->has_sinks,
     };
 }
 

@@ -23,10 +23,10 @@ enum plan_constant {
     PLAN_C_TENSOR_EXPOSED,
     PLAN_C_DATA_EXPOSED,
     PLAN_C_EXPERT_LAYER,
+    PLAN_C_EXPERT_TRAFFIC,
     PLAN_C_STEP_FIXED,
     PLAN_C_RANK_SPREAD,
     PLAN_C_PRODUCTION,
-    PLAN_C_MEMORY_LOST,
     /* of serving, from here on */
     PLAN_C_SERVING_READ,
     PLAN_C_SERVING_LAYER,

@@ -15,6 +15,11 @@
 #define YEAR_SECOND_ATTENTION 2023.75
 #define YEARS_TO_ATTENTION 0.75 /* from a chip's launch until its own attention kernels begin to appear */
 
+/* The year that the constants of experts are for. */
+#define YEAR_EXPERTS 2025.0
+/* From this year on, attention with sinks (GPT-OSS) has a fused kernel for training. */
+#define YEAR_FUSED_SINKS 2026.4
+
 #define BYTES_16 2.0
 /* Launching a kernel takes the host about 5 microseconds (CUDA documentation), and a layer has some 15 of them. */
 #define LAUNCH_S (15 * 5e-6)
@@ -67,8 +72,9 @@ static void add_product(struct tally *y, enum plan_precision precision, double c
     y->product_forward += seconds + count * bytes * traffic;
     if (y->t->is_lora) y->product_backward += seconds + count * bytes * traffic;
     else y->product_backward += 2 * seconds + count * (2 * bytes + 2 * k * n * y->gradient_bytes) * traffic;
-    /* Read in 16 bits, written in both layouts: the activations forward, the gradients backward. */
-    if (is_low(precision)) y->quantise_bytes += count * (m * k + m * n) * 4;
+    /* Read in 16 bits, written in both layouts: the activations forward, the gradients backward. Where the casts are
+     * kernels of their own, read for the maximum first, and written and read in 16 bits before. */
+    if (is_low(precision)) y->quantise_bytes += count * (m * k + m * n) * (plan_stack_row(y->t->stack)->casts_apart ? 9 : 4);
 }
 
 /* Bytes for each token between products, forward; backward is twice that. */
@@ -107,6 +113,11 @@ static void add_ffn_products(struct tally *y, enum plan_precision p, double widt
     add_bytes(y, (m->is_gated ? 6 : 4) * width / tp);
 }
 
+/* What is left of the overheads of experts that there were in early 2025. */
+static double expert_progress(const struct plan_train *t) {
+    return exp(-(t->year - YEAR_EXPERTS) / plan_constants_value(PLAN_C_KERNEL_AGE));
+}
+
 static void add_experts(struct tally *y, enum plan_precision p) {
     const struct plan_model *m = &y->t->model;
     double tp = (double)y->t->layout.tp, d = (double)m->d_model, width = (double)m->d_expert;
@@ -117,7 +128,8 @@ static void add_experts(struct tally *y, enum plan_precision p) {
     add_product(y, p, local, rows, (m->is_gated ? 2 : 1) * width, d);
     add_product(y, p, local, rows, d, width);
     /* Sorted by expert and back: each copy of a token is read and written twice. */
-    add_bytes(y, k * ((m->is_gated ? 6 : 4) * width + 8 * d) / tp);
+    double sorting = plan_constants_value(PLAN_C_EXPERT_TRAFFIC) * expert_progress(y->t);
+    add_bytes(y, k * ((m->is_gated ? 6 : 4) * width + 8 * d * fmax(1, sorting)) / tp);
 }
 
 /* ---- attention ---- */
@@ -145,14 +157,17 @@ static struct plan_seconds attention_seconds(const struct plan_train *t, struct 
         windowed = (double)m->n_window_layers / (double)m->n_layers;
         keys = (1 - windowed) * t->seq_len + windowed * fmin(t->seq_len, 2 * (double)m->window);
     }
+    bool has_fused = !plan_cost_unfused_attention(t) && !(m->has_sinks && t->year < YEAR_FUSED_SINKS);
+    if (!has_fused) keys = t->seq_len;
     double flop = y->tokens * heads * keys * (key + value); /* causal half of 2 s (key + value) */
-    if (!plan_cost_unfused_attention(t)) {
+    if (has_fused) {
         double seconds = flop / attention_rate(t);
         return (struct plan_seconds){seconds, 2.5 * seconds};
     }
     /* The whole square, and the scores written and read: product, softmax, dropout and its mask. */
     double seconds = 2 * flop / plan_cost_rate(t, PLAN_BF16);
-    double bytes = y->tokens * heads * keys * 11 / y->memory;
+    double per_score = plan_cost_unfused_attention(t) ? 11 : 8; /* dropout went out of use with its mask */
+    double bytes = y->tokens * heads * keys * per_score / y->memory;
     return (struct plan_seconds){seconds + bytes, 2 * (seconds + bytes)};
 }
 
@@ -160,8 +175,9 @@ static struct plan_seconds attention_seconds(const struct plan_train *t, struct 
 
 static double recompute_seconds(const struct plan_train *t, const struct plan_cost *c) {
     const struct plan_stack_row *stack = plan_stack_row(t->stack);
+    double part = t->layout.recompute_part > 0 ? t->layout.recompute_part : 1;
     if (t->layout.recompute == PLAN_RECOMPUTE_FULL)
-        return c->product.forward + c->attention.forward + c->elementwise.forward;
+        return part * (c->product.forward + c->attention.forward + c->elementwise.forward);
     if (t->layout.recompute != PLAN_RECOMPUTE_SELECTIVE) return 0;
     if (plan_cost_unfused_attention(t)) return c->attention.forward;
     /* PyTorch's policy keeps every other product; Megatron's keeps all and repeats what is cheap. */
@@ -175,8 +191,7 @@ static void host_seconds(const struct plan_train *t, enum plan_layer_kind kind, 
     double backward = c->product.backward + c->attention.backward + c->elementwise.backward;
     double host_forward = fmax(0, launch - forward), host_backward = fmax(0, 2 * launch - backward);
     if (kind == PLAN_LAYER_EXPERTS) {
-        double routing = plan_constants_value(PLAN_C_EXPERT_LAYER) *
-                         exp(-(t->year - 2025) / plan_constants_value(PLAN_C_KERNEL_AGE));
+        double routing = plan_constants_value(PLAN_C_EXPERT_LAYER) * expert_progress(t);
         host_forward += routing / 3;
         host_backward += routing * 2 / 3;
     }

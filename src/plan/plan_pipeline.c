@@ -29,11 +29,10 @@ struct simulation {
  * a group passes all parts before the next. */
 static void pass_at(const struct plan_pipeline *p, int64_t i, bool is_backward, int64_t *ret_part, int64_t *ret_mb) {
     int64_t per_group = p->n_stages * p->n_parts, group = i / per_group, in_group = i % per_group;
-    int64_t first = group * p->n_stages, width = p->n_micro_batches - first;
-    if (width > p->n_stages) width = p->n_stages;
-    int64_t part = in_group / width;
+    if (p->n_parts == 1) group = i / p->n_stages, in_group = 0;
+    int64_t part = in_group / p->n_stages;
     *ret_part = is_backward ? p->n_parts - 1 - part : part;
-    *ret_mb = first + in_group % width;
+    *ret_mb = group * p->n_stages + i % p->n_stages;
 }
 
 /* How many forward passes a stage does before its first backward pass. */
@@ -171,6 +170,9 @@ static void simulation_deinit(struct simulation *s) {
 static cria_status simulation_init(struct simulation *s, struct plan_pipeline *p, struct cria_error *err) {
     size_t n = (size_t)p->n_stages, passes;
     *s = (struct simulation){.p = p};
+    if (p->n_parts > 1 && p->n_stages > 0 && p->n_micro_batches % p->n_stages)
+        return ERROR_SET(err, CRIA_SHAPE, "%lld micro-batches through %lld interleaved stages: expected a multiple",
+                         (long long)p->n_micro_batches, (long long)p->n_stages);
     if (p->n_stages < 1 || p->n_parts < 1 || p->n_micro_batches < 1)
         return ERROR_SET(err, CRIA_RANGE, "a pipeline of %lld stages, %lld parts and %lld micro-batches",
                          (long long)p->n_stages, (long long)p->n_parts, (long long)p->n_micro_batches);

@@ -11,7 +11,7 @@
 #define PLAN_PIPELINE_MAX_PASSES (1 << 24) /* stages x parts x micro-batches of one pipeline */
 
 struct plan_pipeline {
-    int64_t n_stages, n_parts, n_micro_batches;
+    int64_t n_stages, n_parts, n_micro_batches; /* with parts: a multiple of the stages */
     enum plan_schedule schedule;
     const double *forward_s, *backward_s; /* of each chunk: n_stages x n_parts */
     const double *slowness;               /* of each stage, 1: nominal; NULL: all 1 */

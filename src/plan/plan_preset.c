@@ -93,11 +93,11 @@ static const struct preset presets[] = {
     {"gpt-oss-120b", "gpt oss 120b, gptoss 120b", {
         .d_model = 2880, .n_layers = 36, .n_heads = 64, .n_kv_heads = 8, .head_size = 64, .n_vocab = 201088,
         .n_context = 131072, .is_gated = true, .n_experts = 128, .n_active_experts = 4, .d_expert = 2880,
-        .window = 128, .n_window_layers = 18}},
+        .window = 128, .n_window_layers = 18, .has_sinks = true}},
     {"gpt-oss-20b", "gpt oss 20b, gptoss 20b", {
         .d_model = 2880, .n_layers = 24, .n_heads = 64, .n_kv_heads = 8, .head_size = 64, .n_vocab = 201088,
         .n_context = 131072, .is_gated = true, .n_experts = 32, .n_active_experts = 4, .d_expert = 2880,
-        .window = 128, .n_window_layers = 12}},
+        .window = 128, .n_window_layers = 12, .has_sinks = true}},
     {"deepseek-v2-lite", "deepseekv2 lite", {
         .d_model = 2048, .n_layers = 27, .n_heads = 16, .n_kv_heads = 16, .head_size = 128, .d_ff = 10944,
         .n_vocab = 102400, .n_context = 32768, .is_gated = true, .n_experts = 64, .n_active_experts = 6,

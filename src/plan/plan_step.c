@@ -163,6 +163,13 @@ static int64_t slowest_stage(const struct plan_train *t, const struct kinds *k) 
 
 /* ---- the pipeline ---- */
 
+/* Micro-batches that are simulated: interleaving goes in groups of as many as there are stages, so a last group that is
+ * smaller is filled up, and what it would have taken is subtracted from the span. */
+static int64_t simulated_micro_batches(const struct plan_train *t) {
+    int64_t m = plan_memory_micro_batches(t), pp = t->layout.pp;
+    return plan_memory_parts(t) > 1 ? (m + pp - 1) / pp * pp : m;
+}
+
 /* Runs the schedule; intervals may be NULL. */
 static cria_status run_pipeline(const struct plan_train *t, const struct kinds *k, struct plan_interval *intervals,
                                 size_t *ret_n_intervals, double *ret_span_s, struct cria_error *err) {
@@ -177,15 +184,20 @@ static cria_status run_pipeline(const struct plan_train *t, const struct kinds *
     struct plan_pipeline p = {
         .n_stages = t->layout.pp,
         .n_parts = parts,
-        .n_micro_batches = plan_memory_micro_batches(t),
+        .n_micro_batches = simulated_micro_batches(t),
         .schedule = t->layout.schedule,
         .forward_s = seconds,
         .backward_s = seconds + n,
         .hop_s = plan_traffic_hop(t),
         .intervals = intervals,
     };
-    cria_status status = plan_pipeline_simulate(&p, ret_span_s, err);
-    if (status == CRIA_OK && ret_n_intervals) *ret_n_intervals = p.n_intervals;
+    double span;
+    cria_status status = plan_pipeline_simulate(&p, &span, err);
+    if (status == CRIA_OK) {
+        struct plan_seconds s = stage_seconds(t, k, slowest_stage(t, k));
+        *ret_span_s = span - (double)(p.n_micro_batches - plan_memory_micro_batches(t)) * (s.forward + s.backward);
+        if (ret_n_intervals) *ret_n_intervals = p.n_intervals;
+    }
     alloc_free(seconds);
     return status;
 }
@@ -196,7 +208,7 @@ cria_status plan_train_timeline(const struct plan_train *t, size_t max_intervals
     double span;
     cria_status status = check(t, err);
     if (status != CRIA_OK) return status;
-    double passes = (double)t->layout.pp * (double)plan_memory_parts(t) * (double)plan_memory_micro_batches(t) * 3;
+    double passes = (double)t->layout.pp * (double)plan_memory_parts(t) * (double)simulated_micro_batches(t) * 3;
     if (passes > (double)max_intervals)
         return ERROR_SET(err, CRIA_LIMIT, "a time line of up to %.0f intervals; at most %zu are wanted", passes,
                          max_intervals);

@@ -71,8 +71,9 @@ static struct plan_seconds tensor_seconds(const struct plan_train *t) {
                  (t->stack == PLAN_STACK_MEGATRON || t->stack == PLAN_STACK_JAX || t->stack == PLAN_STACK_DEEPSEEK ||
                   t->overlaps_tp);
     if (hides && tp <= plan_traffic_domain(t)) seconds *= plan_constants_value(PLAN_C_TENSOR_EXPOSED);
-    double again = t->layout.recompute == PLAN_RECOMPUTE_FULL ? 2 : 1;
-    return (struct plan_seconds){seconds, seconds * again};
+    double again = t->layout.recompute_part > 0 ? t->layout.recompute_part : 1;
+    if (t->layout.recompute != PLAN_RECOMPUTE_FULL) again = 0;
+    return (struct plan_seconds){seconds, seconds * (1 + again)};
 }
 
 /* Keys and values go round the ring beside the attention of the part at hand; backward their gradients too. */

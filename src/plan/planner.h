@@ -32,6 +32,7 @@ struct plan_model {
     int64_t q_rank, kv_rank, rope_size, value_size; /* head_size is then the part of a head without rotation */
     /* Sliding windows; window 0: none. */
     int64_t window, n_window_layers;
+    bool has_sinks; /* a learned term in the softmax (GPT-OSS) */
     int64_t n_mtp_layers; /* multi-token prediction: further layers with a head */
 };
 
@@ -90,6 +91,7 @@ struct plan_layout {
     int64_t virtual_stages;     /* parts of a stage, 1: not interleaved; 0: not stated */
     int64_t micro_batch;        /* sequences */
     enum plan_recompute recompute;
+    double recompute_part; /* of the layers, FULL only; 0 is all of them */
     int zero; /* 0 to 3: what data parallel ranks share out: nothing, optimizer, + gradients, + weights */
     enum plan_schedule schedule;
 };

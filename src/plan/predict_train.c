@@ -9,6 +9,8 @@
 #include "plan/predict_columns.h"
 
 #define MAX_CHIPS 10000000.0
+/* Up to this part of its memory a chip is filled before anything is recomputed; our estimate may be that much off. */
+#define FULL_MEMORY 1.05
 
 /* ---- what the row says ---- */
 
@@ -91,6 +93,15 @@ static double used(const struct plan_train *t) {
     return m.total_bytes / t->chip->memory_bytes;
 }
 
+/* Recomputes as many layers as have to be. */
+static bool choose_part(struct plan_train *t) {
+    t->layout.recompute = PLAN_RECOMPUTE_FULL;
+    for (t->layout.recompute_part = 0.1; t->layout.recompute_part < 0.95; t->layout.recompute_part += 0.1)
+        if (used(t) <= FULL_MEMORY) return true;
+    t->layout.recompute_part = 0;
+    return used(t) <= FULL_MEMORY;
+}
+
 /* The least recomputation that fits; where a whole copy of the weights does not fit at all, they are shared out. */
 static void choose_recompute(struct plan_train *t, int stated) {
     if (stated >= 0) {
@@ -99,10 +110,10 @@ static void choose_recompute(struct plan_train *t, int stated) {
         return;
     }
     for (int again = 0; again < 2; again++) {
-        for (int r = PLAN_RECOMPUTE_NONE; r <= PLAN_RECOMPUTE_FULL; r++) {
-            t->layout.recompute = (enum plan_recompute)r;
-            if (used(t) <= 1.02) return;
-        }
+        t->layout.recompute = PLAN_RECOMPUTE_NONE;
+        if (used(t) <= FULL_MEMORY) return;
+        t->layout.recompute = PLAN_RECOMPUTE_SELECTIVE;
+        if (used(t) <= FULL_MEMORY || choose_part(t)) return;
         if (t->layout.pp > 1 || t->layout.zero == 3) return;
         t->layout.zero = 3;
     }
