@@ -144,13 +144,16 @@ static double last_or_zero(const struct run_log *log, enum run_log_column column
     return log->n > 0 ? log->columns[column][log->n - 1] : 0;
 }
 
-/* tokens, joules and seconds of a line are those of its step; columns hold sums. */
+/* tokens, joules and seconds of a line are those of its step; columns hold sums. Tokens of steps that were done again
+ * count once, as the model has them; what they took in energy and time counts twice. */
 static cria_status keep_step(struct run_log *log, const struct row *row, struct cria_error *err) {
     forget_from(log, row->step);
     const cria_status status = grow_columns(log->columns, RUN_LOG_COLUMN_COUNT, log->n, &log->capacity, err);
     if (status != CRIA_OK) return status;
     const double tokens = isnan(row->tokens) ? 0 : row->tokens;
     const double seconds = !isnan(row->seconds) ? row->seconds : row->tokens_per_s > 0 ? tokens / row->tokens_per_s : 0;
+    log->joules += isnan(row->joules) ? 0 : row->joules;
+    log->seconds += seconds;
     const double values[RUN_LOG_COLUMN_COUNT] = {
         [RUN_LOG_STEP] = row->step,
         [RUN_LOG_TOKENS] = last_or_zero(log, RUN_LOG_TOKENS) + tokens,
@@ -159,9 +162,9 @@ static cria_status keep_step(struct run_log *log, const struct row *row, struct 
         [RUN_LOG_LR] = row->lr,
         [RUN_LOG_TOKENS_PER_S] = row->tokens_per_s,
         [RUN_LOG_PEAK_FRACTION] = row->peak_fraction,
-        [RUN_LOG_JOULES] = last_or_zero(log, RUN_LOG_JOULES) + (isnan(row->joules) ? 0 : row->joules),
+        [RUN_LOG_JOULES] = log->joules,
         [RUN_LOG_JOULES_PER_TOKEN] = tokens > 0 ? row->joules / tokens : NAN,
-        [RUN_LOG_SECONDS] = last_or_zero(log, RUN_LOG_SECONDS) + seconds,
+        [RUN_LOG_SECONDS] = log->seconds,
     };
     for (int c = 0; c < RUN_LOG_COLUMN_COUNT; c++) log->columns[c][log->n] = values[c];
     log->n++;
@@ -293,7 +296,7 @@ out:
 
 /* Every leaf of the object that comes, with its path behind `prefix`. Recurses as deep as the JSON reader lets. */
 static cria_status read_facts(struct run_log *log, json_reader *r, const char *prefix, struct cria_error *err) {
-    struct buffer value = buffer_make(MAX_VALUE_BYTES);
+    struct buffer value = {0};
     struct json_text key;
     cria_status status;
     char path[MAX_PATH_BYTES];
@@ -306,8 +309,10 @@ static cria_status read_facts(struct run_log *log, json_reader *r, const char *p
             TRY(read_facts(log, r, path, err));
             continue;
         }
-        buffer_cut(&value, 0);
+        buffer_free(&value);
+        value = buffer_make(MAX_VALUE_BYTES);
         TRY(leaf_text(r, &value, err));
+        if (value.status == CRIA_NOMEM) TRY(buffer_status(&value, "a value of run.json", err)); /* too long: cut */
         TRY(keep_fact(log, path, buffer_text(&value), err));
     }
 out:

@@ -21,7 +21,7 @@ enum run_log_column {
     RUN_LOG_LR,
     RUN_LOG_TOKENS_PER_S,
     RUN_LOG_PEAK_FRACTION, /* 0 to 1 */
-    RUN_LOG_JOULES,        /* so far */
+    RUN_LOG_JOULES,        /* so far; what was spent on steps that were done again counts */
     RUN_LOG_JOULES_PER_TOKEN,
     RUN_LOG_SECONDS, /* so far, of steps */
     RUN_LOG_COLUMN_COUNT
@@ -54,7 +54,8 @@ struct run_log {
     size_t n_samples, samples_capacity;
     struct run_log_fact *facts; /* owned; in the file's order */
     size_t n_facts, facts_capacity;
-    char digest[65]; /* the last weights_digest, or "" */
+    double joules, seconds; /* of every line, those of steps that were done again too */
+    char digest[65];        /* the last weights_digest, or "" */
 };
 
 /* Reads both files of folder; log.jsonl has to be there, run.json need not. A zeroed *ret. NOTFOUND, FORMAT, LIMIT, IO,

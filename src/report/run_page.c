@@ -287,7 +287,7 @@ static void write_facts(struct page *p, const struct run_log *log) {
 cria_status run_page_build(struct page *p, const struct run_log *log, const struct run_page_options *options,
                            struct cria_error *err) {
     char subtitle[NOTE_BYTES * 2];
-    const char *model = run_log_fact(log, "preset"), *machine = run_log_fact(log, "cpu");
+    const char *model = run_log_fact(log, "preset"), *machine = run_log_fact(log, "processor");
     snprintf(subtitle, sizeof subtitle, "A training run of Cria%s%.60s%s%.90s", model ? ": " : "", model ? model : "",
              machine ? " on " : "", machine ? machine : "");
     page_begin(p, options->title, subtitle);

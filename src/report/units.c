@@ -47,9 +47,10 @@ static struct prefix prefix_of(double magnitude, enum units_kind kind) {
             return choose(count_prefixes, COUNT(count_prefixes), magnitude >= 10000 ? magnitude : 1, least);
         case UNITS_FRACTION:
             return (struct prefix){0.01, ""};
-        case UNITS_SECONDS:
-            return magnitude == 0 ? (struct prefix){1, "s"}
-                                  : choose(second_units, COUNT(second_units), magnitude, least);
+        case UNITS_SECONDS: /* "90 s" rather than "1.5 min" */
+            return magnitude == 0 || (magnitude >= least && magnitude < 119.5)
+                       ? (struct prefix){1, "s"}
+                       : choose(second_units, COUNT(second_units), magnitude, least);
         default:
             return choose(count_prefixes, COUNT(count_prefixes), magnitude >= 10000 ? magnitude : 1, least);
     }
