@@ -98,13 +98,13 @@ const struct conf_option conf_rows_tokenizer[CONF_TOKENIZER_END - CONF_TOKENIZER
                                     .type = CONF_INT,
                                     .group = CONF_GROUP_RUNNING,
                                     .value = "N",
-                                    .fallback = "8000000",
+                                    .fallback = "6000000",
                                     .int_min = 1000,
                                     .int_max = 1000000000,
                                     .commands = IN(TOKENIZER_TRAIN),
                                     .changes_results = true,
                                     .help =
-                                        "different words held at once, about 200 bytes each; beyond, the rarest go"},
+                                        "different words held at once, about 300 bytes each; beyond, the rarest go"},
     AT(CONF_TOKENIZER_THREADS) =
         {.name = "threads",
          .type = CONF_INT,

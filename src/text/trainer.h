@@ -21,7 +21,7 @@
 #define TRAINER_MAX_VOCABULARY (1 << 20)
 #define TRAINER_MAX_SPECIAL 1024
 #define TRAINER_MAX_THREADS 64
-#define TRAINER_MAX_WORDS 8000000                /* what max_words = 0 means */
+#define TRAINER_MAX_WORDS 6000000                /* what max_words = 0 means */
 #define TRAINER_MAX_ITEM_BYTES ((size_t)1 << 28) /* of one item; LIMIT beyond */
 #define TRAINER_ROUND_BYTES ((uint64_t)64 << 20) /* what round_bytes = 0 means */
 
@@ -36,7 +36,7 @@ struct trainer_options {
     const char *bos, *eos; /* of the special tokens: put in front of texts, and ends them; NULL: none; borrowed */
     int threads;           /* that count words; 1: the caller's own */
     /* Distinct words that are held; 0: TRAINER_MAX_WORDS. Where a round of text ends with more, the rarest are
-     * forgotten until half as many are left; trainer_report() says how many. A word takes about 200 bytes in the end.
+     * forgotten until half as many are left; trainer_report() says how many. A word takes about 300 bytes in the end.
      */
     size_t max_words;
     uint64_t round_bytes; /* 0: TRAINER_ROUND_BYTES; a round is this much text, up to the end of a block */

@@ -104,12 +104,17 @@ out:
 
 static cria_status count_pairs(struct merging *m, struct cria_error *err) {
     cria_status status;
+    m->pairs.is_counting = true;
     for (uint32_t i = 0; i < m->n_runs; i++) {
-        const struct run *r = &m->runs[i];
-        const uint32_t *ids = m->ids + r->start;
-        for (uint32_t k = 0; k + 1 < r->n; k++) {
-            TRY(trainer_pairs_change(&m->pairs, ids[k], ids[k + 1], (int64_t)r->count, i, err));
+        const uint32_t *ids = m->ids + m->runs[i].start;
+        for (uint32_t k = 0; k + 1 < m->runs[i].n; k++) {
+            TRY(trainer_pairs_change(&m->pairs, ids[k], ids[k + 1], (int64_t)m->runs[i].count, i, err));
         }
+    }
+    TRY(trainer_pairs_reserve(&m->pairs, err));
+    for (uint32_t i = 0; i < m->n_runs; i++) {
+        const uint32_t *ids = m->ids + m->runs[i].start;
+        for (uint32_t k = 0; k + 1 < m->runs[i].n; k++) trainer_pairs_enter(&m->pairs, ids[k], ids[k + 1], i);
     }
     TRY(trainer_pairs_flush(&m->pairs, &m->queue, err));
 out:

@@ -83,19 +83,22 @@ out:
 static cria_status note_place(struct trainer_pairs *p, uint32_t number, uint32_t word, struct cria_error *err) {
     struct trainer_pair *pair = &p->pairs[number];
     if (pair->last_word == word) return CRIA_OK;
-    if (p->n_places == p->places_capacity) {
-        struct trainer_place *places = grown(p->places, &p->places_capacity, sizeof *places, err);
-        if (!places) return CRIA_NOMEM;
-        p->places = places;
-    }
     if (p->n_touched == p->touched_capacity) {
         uint32_t *touched = grown(p->touched, &p->touched_capacity, sizeof *touched, err);
         if (!touched) return CRIA_NOMEM;
         p->touched = touched;
     }
+    if (!p->is_counting) {
+        if (p->n_places == p->places_capacity) {
+            struct trainer_place *places = grown(p->places, &p->places_capacity, sizeof *places, err);
+            if (!places) return CRIA_NOMEM;
+            p->places = places;
+        }
+        p->places[p->n_places] = (struct trainer_place){number, word};
+    }
+    p->n_places++;
     if (pair->n_new++ == 0) p->touched[p->n_touched++] = number;
     pair->last_word = word;
-    p->places[p->n_places++] = (struct trainer_place){number, word};
     return CRIA_OK;
 }
 
@@ -125,26 +128,45 @@ static uint32_t *take_words(struct trainer_pairs *p, size_t n, struct cria_error
     return c->words + c->n - n;
 }
 
-cria_status trainer_pairs_flush(struct trainer_pairs *p, struct trainer_queue *q, struct cria_error *err) {
-    cria_status status = CRIA_OK;
-    uint32_t *words = take_words(p, p->n_places, err);
-    if (!words) return CRIA_NOMEM;
-    /* last_word serves as the place where the next word of a pair goes. */
-    uint32_t *next = words;
+cria_status trainer_pairs_reserve(struct trainer_pairs *p, struct cria_error *err) {
+    p->words = take_words(p, p->n_places, err);
+    if (!p->words) return CRIA_NOMEM;
+    p->is_counting = false;
+    size_t next = 0;
     for (size_t i = 0; i < p->n_touched; i++) {
         struct trainer_pair *pair = &p->pairs[p->touched[i]];
-        struct trainer_entry entry = {.count = (uint64_t)pair->count,
-                                      .key = key_of(pair->left, pair->right),
-                                      .pair = p->touched[i],
-                                      .words = next,
-                                      .n_words = pair->n_new};
-        if (pair->count > 0) TRY(trainer_queue_add(q, entry, err));
-        pair->last_word = (uint32_t)(next - words);
+        pair->fill = next;
+        pair->last_word = TRAINER_PAIRS_NONE;
         next += pair->n_new;
-        pair->n_new = 0;
     }
-    for (size_t i = 0; i < p->n_places; i++) words[p->pairs[p->places[i].pair].last_word++] = p->places[i].word;
-    for (size_t i = 0; i < p->n_touched; i++) p->pairs[p->touched[i]].last_word = TRAINER_PAIRS_NONE;
+    return CRIA_OK;
+}
+
+void trainer_pairs_enter(struct trainer_pairs *p, uint32_t left, uint32_t right, uint32_t word) {
+    struct trainer_pair *pair = &p->pairs[p->slots[slot_of(p, left, right)] - 1];
+    if (pair->last_word == word) return;
+    pair->last_word = word;
+    p->words[pair->fill++] = word;
+}
+
+cria_status trainer_pairs_flush(struct trainer_pairs *p, struct trainer_queue *q, struct cria_error *err) {
+    cria_status status = CRIA_OK;
+    if (!p->words) {
+        TRY(trainer_pairs_reserve(p, err));
+        for (size_t i = 0; i < p->n_places; i++) p->words[p->pairs[p->places[i].pair].fill++] = p->places[i].word;
+    }
+    for (size_t i = 0; i < p->n_touched; i++) {
+        struct trainer_pair *pair = &p->pairs[p->touched[i]];
+        const struct trainer_entry entry = {.count = (uint64_t)pair->count,
+                                            .key = key_of(pair->left, pair->right),
+                                            .pair = p->touched[i],
+                                            .words = p->words + pair->fill - pair->n_new,
+                                            .n_words = pair->n_new};
+        if (pair->count > 0) TRY(trainer_queue_add(q, entry, err));
+        pair->n_new = 0;
+        pair->last_word = TRAINER_PAIRS_NONE;
+    }
+    p->words = NULL;
     p->n_places = p->n_touched = 0;
 out:
     return status;
