@@ -41,10 +41,14 @@ static cria_status weight_gradient(const llama_trainer *t, enum arch_weight w, i
 static cria_status norm_gradient(const llama_trainer *t, enum arch_weight w, int layer, struct nn_floats x,
                                  struct nn_floats dy, struct cria_error *err) {
     const struct llama_layer *l = &t->model.layers[layer];
-    return nn_rmsnorm_bwd(t->model.dev, x, w == ARCH_W_ATTN_NORM ? l->attn_norm : l->ffn_norm,
-                          (float)t->model.config.norm_eps, dy,
-                          floats(t->d_x, (struct llama_batch){x.n_rows, 0}, x.width),
-                          llama_trainer_gradient(t, w, layer), t->norm_scratch, err);
+    const struct nn_norm_bwd norm = {.x = x,
+                                     .dy = dy,
+                                     .dx = {t->d_x, x.n_rows, x.width, x.stride},
+                                     .gain = w == ARCH_W_ATTN_NORM ? l->attn_norm : l->ffn_norm,
+                                     .eps = (float)t->model.config.norm_eps,
+                                     .dgain = llama_trainer_gradient(t, w, layer),
+                                     .scratch = t->norm_scratch};
+    return nn_rmsnorm_bwd(t->model.dev, &norm, err);
 }
 
 static cria_status ffn_bwd(llama_trainer *t, int layer, const struct llama_block_rows *rows, struct llama_batch batch,

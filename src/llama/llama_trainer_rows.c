@@ -95,13 +95,19 @@ static cria_status chunk_bwd(const llama_trainer *t, const struct chunk *chunk, 
                                    .f32 = m->compute == LLAMA_COMPUTE_F32,
                                    .scratch = t->outer_scratch,
                                    .scratch_bytes = t->outer_bytes};
+    const struct nn_norm_bwd norm = {.x = chunk->x,
+                                     .dy = chunk->d_normed,
+                                     .dx = chunk->dx,
+                                     .gain = m->final_norm,
+                                     .eps = eps,
+                                     .dgain = llama_trainer_gradient(t, ARCH_W_FINAL_NORM, -1),
+                                     .scratch = t->norm_scratch};
     cria_status status = CRIA_OK;
     TRY(nn_rmsnorm_rows(m->dev, chunk->x, m->final_norm, eps, chunk->normed, err));
     TRY(nn_linear_bwd_weight(m->dev, &outer, err));
     TRY(nn_linear_bwd_input(m->dev, chunk->logits, &t->head, packed, chunk->d_normed, err));
     memset(chunk->dx.data, 0, (size_t)chunk->dx.n_rows * chunk->dx.stride * sizeof(float));
-    TRY(nn_rmsnorm_bwd(m->dev, chunk->x, m->final_norm, eps, chunk->d_normed, chunk->dx,
-                       llama_trainer_gradient(t, ARCH_W_FINAL_NORM, -1), t->norm_scratch, err));
+    TRY(nn_rmsnorm_bwd(m->dev, &norm, err));
 out:
     return status;
 }

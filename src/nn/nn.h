@@ -53,10 +53,15 @@ CRIA_MUST_CHECK cria_status nn_embedding_bwd(device *d, const int32_t *ids, int 
 /* The floats that nn_rmsnorm_fwd() packs. */
 CRIA_MUST_CHECK cria_status nn_rmsnorm_rows(device *d, struct nn_floats x, const float *gain, float eps,
                                             struct nn_floats y, struct cria_error *err);
-/* dx += and dgain +=. scratch: a float for each row. */
-CRIA_MUST_CHECK cria_status nn_rmsnorm_bwd(device *d, struct nn_floats x, const float *gain, float eps,
-                                           struct nn_floats dy, struct nn_floats dx, float *dgain, float *scratch,
-                                           struct cria_error *err);
+/* dx += and dgain +=. */
+struct nn_norm_bwd {
+    struct nn_floats x, dy, dx;
+    const float *gain;
+    float eps;
+    float *dgain;
+    float *scratch; /* a float for each row */
+};
+CRIA_MUST_CHECK cria_status nn_rmsnorm_bwd(device *d, const struct nn_norm_bwd *a, struct cria_error *err);
 /* dx = dy . W for the parts of g, which stand side by side in dy. packed: room for the rows of dy. */
 CRIA_MUST_CHECK cria_status nn_linear_bwd_input(device *d, struct nn_floats dy, const struct device_gradient_matrix *g,
                                                 struct nn_packed packed, struct nn_floats dx, struct cria_error *err);

@@ -41,22 +41,22 @@ cria_status nn_rmsnorm_rows(device *d, struct nn_floats x, const float *gain, fl
     return CRIA_OK;
 }
 
-cria_status nn_rmsnorm_bwd(device *d, struct nn_floats x, const float *gain, float eps, struct nn_floats dy,
-                           struct nn_floats dx, float *dgain, float *scratch, struct cria_error *err) {
+cria_status nn_rmsnorm_bwd(device *d, const struct nn_norm_bwd *a, struct cria_error *err) {
+    const struct nn_floats x = a->x, dy = a->dy, dx = a->dx;
     if (x.width != dy.width || x.width != dx.width || dy.n_rows != x.n_rows || dx.n_rows < x.n_rows)
         return ERROR_SET(err, CRIA_SHAPE, "norm of %d rows x %lld, gradients of %d x %lld into %d x %lld", x.n_rows,
                          (long long)x.width, dy.n_rows, (long long)dy.width, dx.n_rows, (long long)dx.width);
     device_norm_backward(d, &(struct device_norm_backward){.x = x.data,
-                                                           .w = gain,
+                                                           .w = a->gain,
                                                            .dy = dy.data,
                                                            .dx = dx.data,
-                                                           .dw = dgain,
+                                                           .dw = a->dgain,
                                                            .x_stride = x.stride,
                                                            .dy_stride = dy.stride,
                                                            .dx_stride = dx.stride,
                                                            .width = x.width,
-                                                           .eps = eps,
+                                                           .eps = a->eps,
                                                            .n_rows = x.n_rows,
-                                                           .scratch = scratch}); /* B1, B2 */
+                                                           .scratch = a->scratch}); /* B1, B2 */
     return CRIA_OK;
 }
