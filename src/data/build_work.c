@@ -1,0 +1,65 @@
+/* build_work.c: one document from raw text to digest, signature and ids; pure, so that threads change nothing. */
+#include <string.h>
+
+#include "data/build_private.h"
+
+static size_t clean(const struct build_options *o, char *text, struct build_document *d) {
+    size_t n = d->n_bytes;
+    for (int i = 0; i < CLEAN_COUNT; i++) {
+        bool is_changed;
+        if (!o->clean[i]) continue;
+        n = clean_rules[i].run(text, n, &is_changed);
+        d->cleaned_by |= (uint32_t)is_changed << i;
+    }
+    return n;
+}
+
+static cria_status hash(const char *text, size_t n, uint8_t out[DIGEST_BYTES], struct cria_error *err) {
+    digest *d = NULL;
+    cria_status status = CRIA_OK;
+    TRY(digest_create(&d, err));
+    digest_add(d, text, n);
+    TRY(digest_result(d, out, err));
+out:
+    digest_destroy(&d);
+    return status;
+}
+
+static cria_status encode(const struct build *b, const char *text, struct build_document *d, struct token_list *ids,
+                          struct cria_error *err) {
+    static const struct tokenizer_options plain;
+    cria_status status = CRIA_OK;
+    d->ids_at = ids->n;
+    if (b->bos >= 0) TRY(token_list_add(ids, (int32_t)b->bos, err));
+    TRY(tokenizer_encode(b->tokenizer, text, d->n_bytes, &plain, ids, &d->n_unsaid, err));
+    if (b->eos >= 0) TRY(token_list_add(ids, (int32_t)b->eos, err));
+    d->n_ids = ids->n - d->ids_at;
+out:
+    return status;
+}
+
+static cria_status work_on(const struct build *b, struct build_batch *batch, struct build_document *d,
+                           struct cria_error *err) {
+    cria_status status = CRIA_OK;
+    char *text = batch->text + d->text_at;
+    d->n_bytes = clean(b->o, text, d);
+    const struct filter_text view = {text, d->n_bytes, d->n_replaced};
+    TRY(filter_run(b->o->thresholds, &view, &d->filtered_by, err));
+    if (d->filtered_by >= 0) goto out;
+    d->is_contaminated = b->tests && decontaminate_find(b->tests, text, d->n_bytes, &d->hit);
+    if (d->is_contaminated) goto out;
+    TRY(hash(text, d->n_bytes, d->sha256, err));
+    d->has_signature = b->bands && near_sign(text, d->n_bytes, &d->signature);
+    TRY(encode(b, text, d, &batch->ids, err));
+out:
+    if (status != CRIA_OK) error_prefix(err, "%s", batch->text + d->name_at);
+    return status;
+}
+
+cria_status build_work(const struct build *b, struct build_batch *batch, struct cria_error *err) {
+    cria_status status = CRIA_OK;
+    batch->ids.n = 0;
+    for (int i = 0; i < batch->n_documents; i++) TRY(work_on(b, batch, &batch->documents[i], err));
+out:
+    return status;
+}
