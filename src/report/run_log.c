@@ -21,6 +21,7 @@
 /* One line of the log. */
 struct row {
     double step, tokens, loss, grad_norm, lr, tokens_per_s, peak_fraction, joules, seconds, eval_bits, eval_loss;
+    bool is_estimated;
     char *sample; /* owned until it is kept; or NULL */
     char digest[65];
 };
@@ -106,6 +107,7 @@ static cria_status read_member(json_reader *r, struct json_text key, struct row 
             if (status != CRIA_OK) error_prefix(err, "%s", number_keys[i].key);
             return status;
         }
+    if (json_text_is(key, "joules_estimated")) return json_read_bool(r, &row->is_estimated, err);
     if (json_text_is(key, "sample")) return read_text(r, &row->sample, err);
     if (json_text_is(key, "weights_digest")) return read_digest(r, row->digest, err);
     return json_skip(r, err);
@@ -199,6 +201,7 @@ static cria_status keep_row(struct run_log *log, struct row *row, struct cria_er
     if (!isnan(row->loss) || !isnan(row->tokens) || !isnan(row->grad_norm)) TRY(keep_step(log, row, err));
     if (!isnan(row->eval_bits) || !isnan(row->eval_loss)) TRY(keep_eval(log, row, err));
     if (row->sample) TRY(keep_sample(log, row, err));
+    log->is_estimated = log->is_estimated || row->is_estimated;
     if (row->digest[0]) memcpy(log->digest, row->digest, sizeof log->digest);
 out:
     return status;

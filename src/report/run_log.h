@@ -55,6 +55,7 @@ struct run_log {
     struct run_log_fact *facts; /* owned; in the file's order */
     size_t n_facts, facts_capacity;
     double joules, seconds; /* of every line, those of steps that were done again too */
+    bool is_estimated;      /* some line says so of its joules */
     char digest[65];        /* the last weights_digest, or "" */
 };
 

@@ -50,14 +50,17 @@ static struct run_log read_log(const char *lines) {
 static void test_values(void **state) {
     (void)state;
     struct run_log log = read_log(
-        "{\"step\":1,\"loss\":9.5,\"grad_norm\":2,\"lr\":1e-4,\"tokens\":100,\"tokens_per_s\":50,\"joules\":7}\n"
+        "{\"step\":1,\"loss\":9.5,\"grad_norm\":2,\"lr\":1e-4,\"tokens\":100,\"tokens_per_s\":50,\"joules\":7,"
+        "\"joules_estimated\":false}\n"
         "\n"
-        "{\"step\":2,\"loss\":null,\"tokens\":100,\"tokens_per_s\":25,\"joules\":5,\"new\":[{\"key\":1}]}\n"
+        "{\"step\":2,\"loss\":null,\"tokens\":100,\"tokens_per_s\":25,\"joules\":5,\"joules_estimated\":true,\"new\":[{"
+        "\"key\":1}]}\n"
         "{\"step\":2,\"eval_bits_per_byte\":1.5,\"eval_loss\":3}\n"
         "{\"step\":2,\"sample\":\"Once\\nupon\"}\n"
         "{\"step\":3,\"loss\":8,\"weights_digest\":"
         "\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"}\n");
     assert_int_equal(log.n, 3);
+    assert_true(log.is_estimated);
     assert_true(log.columns[RUN_LOG_TOKENS][1] == 200);
     assert_true(log.columns[RUN_LOG_JOULES][2] == 12);
     assert_true(log.columns[RUN_LOG_JOULES_PER_TOKEN][0] == 0.07);

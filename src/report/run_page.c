@@ -55,7 +55,7 @@ static const char *energy_source(const struct run_log *log) { return run_log_fac
 
 static bool is_estimated(const struct run_log *log) {
     const char *source = energy_source(log);
-    return source && strstr(source, "estimated");
+    return log->is_estimated || (source && strstr(source, "estimated"));
 }
 
 static double joules_of(const struct run_log *log) {
@@ -140,6 +140,8 @@ static void write_tiles(struct page *p, const struct figures *f) {
 static void write_energy_notice(struct page *p, const struct run_log *log) {
     const char *source = energy_source(log);
     if (isnan(joules_of(log))) page_notice(p, "The log has no joules: what the run took is not known.");
+    else if (is_estimated(log) && !source)
+        page_notice(p, "Energy is estimated by a model of the machine's power, not measured.");
     else if (!source) page_paragraph(p, "run.json does not say where the joules come from.");
     else if (is_estimated(log))
         page_notice(p, "Energy is not measured here but %s. Carbon dioxide and money follow from it.", source);
