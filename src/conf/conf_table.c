@@ -10,8 +10,9 @@ static const struct {
     {conf_rows_run, CONF_ID_NONE, CONF_RUN_END},
     {conf_rows_tokenizer, CONF_TOKENIZER_FIRST, CONF_TOKENIZER_END},
     {conf_rows_report, CONF_REPORT_FIRST, CONF_REPORT_END},
+    {conf_rows_plan, CONF_PLAN_FIRST, CONF_PLAN_END},
 };
-_Static_assert(CONF_ID_COUNT == CONF_REPORT_END, "the last area ends the ids");
+_Static_assert(CONF_ID_COUNT == CONF_PLAN_END, "the last area ends the ids");
 
 static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
     [CONF_CHAT] =
@@ -143,6 +144,42 @@ static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
                      "cria report runs/speedrun --tensorboard events/speedrun",
          .min_arguments = 1,
          .max_arguments = 1},
+    [CONF_PLAN_TRAIN] =
+        {.name = "plan train",
+         .arguments = "",
+         .summary = "what a training run will take: layout, days, failures, energy, money",
+         .details = "Finds the best layouts of the model on the chips, or takes the one that is --set (tp, pp, cp, ep,\n"
+                    "micro-batch), lives through the failures, and states every assumption and which inputs move the\n"
+                    "answer most. Counts may be written 16384, 500M or 15.6T. --keys lists what --set knows.",
+         .examples = "cria plan train --model llama3-405b --gpus 16384 --gpu h100 --tokens 15.6T\n"
+                     "cria plan train --model config.json --gpus 64 --tokens 300B --set lease=2.5 --html plan.html"},
+    [CONF_PLAN_SERVE] =
+        {.name = "plan serve",
+         .arguments = "",
+         .summary = "what a service will take: chips, power by the hour, cost of an answer",
+         .details = "Finds the engine that answers most within the latency, and as many as the busiest hour needs;\n"
+                    "with --gpus, what these serve. With a price (--set token-price, subscription, advertising) what\n"
+                    "it earns and where it breaks even. --keys lists what --set knows.",
+         .examples = "cria plan serve --model llama3-70b --gpu h100 --users 500M\n"
+                     "cria plan serve --model llama3-8b --users 20k --set between-tokens=0.03 --set token-price=0.5"},
+    [CONF_PLAN_SITE] =
+        {.name = "plan site",
+         .arguments = "",
+         .summary = "what a year of a site costs, or how many chips a power connection feeds",
+         .details = "Power, energy, carbon, capital and running costs of --gpus chips, or of as many as --power-cap\n"
+                    "feeds. --keys lists what --set knows.",
+         .examples = "cria plan site --gpu h100 --gpus 100000\n"
+                     "cria plan site --gpu gb200 --power-cap 30MW --site nordic-hydro"},
+    [CONF_PLAN_COMPARE] =
+        {.name = "plan compare",
+         .arguments = "SET|FILE...",
+         .summary = "runs, services and sites side by side",
+         .details = "A FILE is YAML: one scenario (kind: train, serve or site, and any key), or several under\n"
+                    "`scenarios`. Built-in SETs: power, llama3, llama4, 350k, 500m-users. --set changes all of them.",
+         .examples = "cria plan compare power\n"
+                     "cria plan compare 500m-users --gpu b200 --html service.html\n"
+                     "cria plan compare ours.yaml theirs.yaml --set site=france",
+         .max_arguments = 8},
     [CONF_DOCTOR] = {.name = "doctor",
                      .arguments = "",
                      .summary = "what this machine has, and what Cria makes of it",

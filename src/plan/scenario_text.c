@@ -49,7 +49,7 @@ void scenario_text_value(enum scenario_param p, double value, char out[64]) {
     snprintf(out, 64, "%s%s%s", number, strcmp(unit, "1") == 0 ? "" : " ", strcmp(unit, "1") == 0 ? "" : unit);
 }
 
-static void add_figures(struct table *t, const struct scenario_answer *a) {
+void scenario_text_figures(struct table *t, const struct scenario_answer *a) {
     table_column(t, "", TABLE_LEFT);
     table_column(t, "", TABLE_LEFT);
     for (int i = 0; i < a->n_figures; i++) {
@@ -97,7 +97,12 @@ static void add_engines(struct table *t, const struct scenario_answer *a) {
     }
 }
 
-static void add_levers(struct table *t, const struct scenario_told *told) {
+void scenario_text_choices(struct table *t, const struct scenario_answer *a) {
+    if (a->has_train) add_layouts(t, a);
+    if (a->has_serving) add_engines(t, a);
+}
+
+void scenario_text_levers(struct table *t, const struct scenario_told *told) {
     table_column(t, "input", TABLE_LEFT);
     table_column(t, "is", TABLE_RIGHT);
     table_column(t, "10 % less", TABLE_RIGHT);
@@ -126,7 +131,7 @@ static const char *said_by(const struct scenario_answer *a, enum scenario_param 
     return a->question.is_set[p] ? "given" : row->source ? row->source : "from the tables, or found";
 }
 
-static void add_inputs(struct table *t, const struct scenario_answer *a) {
+void scenario_text_inputs(struct table *t, const struct scenario_answer *a) {
     table_column(t, "input", TABLE_LEFT);
     table_column(t, "value", TABLE_RIGHT);
     table_column(t, "why", TABLE_LEFT);
@@ -166,11 +171,10 @@ cria_status scenario_text_write(struct buffer *out, const struct scenario_told *
     char heading[160];
     cria_status status;
     write_title(out, &a->question);
-    add_figures(&figures, a);
-    if (a->has_train) add_layouts(&choices, a);
-    if (a->has_serving) add_engines(&choices, a);
-    if (told->levers) add_levers(&levers, told);
-    add_inputs(&inputs, a);
+    scenario_text_figures(&figures, a);
+    scenario_text_choices(&choices, a);
+    if (told->levers) scenario_text_levers(&levers, told);
+    scenario_text_inputs(&inputs, a);
     const struct scenario_figure *main = scenario_figure(a, scenario_main_figure(a->question.kind));
     snprintf(heading, sizeof heading, "What moves \"%s\" most", main ? main->label : "");
     TRY(write_table(out, NULL, &figures, err));
@@ -187,30 +191,33 @@ out:
     return status;
 }
 
-cria_status scenario_text_compare(struct buffer *out, const struct scenario_told *rows, int n, struct cria_error *err) {
-    struct table t = table_make();
-    table_column(&t, "", TABLE_LEFT);
-    for (int i = 0; i < n; i++) table_column(&t, rows[i].answer->question.name, TABLE_RIGHT);
-    /* The union of the figures, in the order in which they are first met. */
+static void compare_row(struct table *t, const struct scenario_told *rows, int n, const struct scenario_figure *f) {
+    table_cell(t, "%s", f->label);
+    for (int i = 0; i < n; i++) {
+        char text[96] = "-";
+        const struct scenario_figure *of = scenario_figure(rows[i].answer, f->key);
+        struct scenario_figure shown = of ? *of : *f;
+        shown.low = shown.high = 0;
+        if (of) scenario_text_figure(&shown, text);
+        table_cell(t, "%s", text);
+    }
+}
+
+void scenario_text_columns(struct table *t, const struct scenario_told *rows, int n) {
+    table_column(t, "", TABLE_LEFT);
+    for (int i = 0; i < n; i++) table_column(t, rows[i].answer->question.name, TABLE_RIGHT);
     for (int i = 0; i < n; i++)
         for (int k = 0; k < rows[i].answer->n_figures; k++) {
             const struct scenario_figure *f = &rows[i].answer->figures[k];
             bool is_new = true;
             for (int before = 0; before < i && is_new; before++) is_new = !scenario_figure(rows[before].answer, f->key);
-            if (!is_new) continue;
-            table_cell(&t, "%s", f->label);
-            for (int j = 0; j < n; j++) {
-                struct scenario_figure shown;
-                char text[96] = "-";
-                const struct scenario_figure *of = scenario_figure(rows[j].answer, f->key);
-                if (of) {
-                    shown = *of;
-                    shown.low = shown.high = 0;
-                    scenario_text_figure(&shown, text);
-                }
-                table_cell(&t, "%s", text);
-            }
+            if (is_new) compare_row(t, rows, n, f);
         }
+}
+
+cria_status scenario_text_compare(struct buffer *out, const struct scenario_told *rows, int n, struct cria_error *err) {
+    struct table t = table_make();
+    scenario_text_columns(&t, rows, n);
     const cria_status status = write_table(out, NULL, &t, err);
     return status == CRIA_OK ? buffer_status(out, "the comparison", err) : status;
 }

@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "plan/scenario.h"
+#include "report/table.h"
 
 /* What is said about one answer; levers may be NULL. */
 struct scenario_told {
@@ -16,6 +17,14 @@ struct scenario_told {
 void scenario_text_figure(const struct scenario_figure *f, char out[96]);
 /* A parameter's value with its unit. */
 void scenario_text_value(enum scenario_param p, double value, char out[64]);
+
+/* Tables: columns and cells are added to an empty one. The last has a column for each scenario and a row for each
+ * figure that any of them has. */
+void scenario_text_figures(struct table *t, const struct scenario_answer *a);
+void scenario_text_choices(struct table *t, const struct scenario_answer *a); /* layouts or engines */
+void scenario_text_levers(struct table *t, const struct scenario_told *told);
+void scenario_text_inputs(struct table *t, const struct scenario_answer *a);
+void scenario_text_columns(struct table *t, const struct scenario_told *rows, int n);
 
 /* One answer: figures, choices, levers, assumptions. */
 CRIA_MUST_CHECK cria_status scenario_text_write(struct buffer *out, const struct scenario_told *t,
