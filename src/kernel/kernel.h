@@ -74,6 +74,7 @@ struct kernel_product {
     kernel_pack_x_fn *pack_x;
     size_t x_step_bytes; /* of one row's step: 64 or 128 */
     kernel_pack_tile_fn *pack_tile;
+    bool x_is_column; /* a row's step has the 16 words that one output has in a tile: turning a tile makes rows of x */
 };
 
 /* y = rmsnorm(x) * w over n numbers. */

@@ -62,8 +62,24 @@ static void test_pack_tile(void **state) {
     }
 }
 
+/* Where a table says so, a row of activations is the column of words that its numbers make in a tile. */
+static void test_rows_are_columns(void **state) {
+    (void)state;
+    int n_tables = 0;
+    for (int isa = KERNEL_ISA_REF; isa < KERNEL_ISA_COUNT; isa++) {
+        const char *reason;
+        if (!kernel_isa_usable((enum kernel_isa)isa, &reason)) continue;
+        struct kernel_table t;
+        kernel_table_init(&t, (enum kernel_isa)isa);
+        if (!t.bf16.x_is_column) continue;
+        for (int round = 0; round < 100; round++) check_columns(&t);
+        n_tables++;
+    }
+    print_message("%d tables\n", n_tables);
+}
+
 int main(void) {
     cases_flush_subnormals();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pack_tile)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pack_tile), cmocka_unit_test(test_rows_are_columns)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,6 +111,21 @@ static inline void check_case(const struct kernel_table *t, const struct kernel_
     alloc_free(expected);
 }
 
+/* Turning a tile's words gives rows of activations, as x_is_column says. */
+static inline void check_columns(const struct kernel_table *t) {
+    float values[KERNEL_PANEL][ORDER_STEP], turned[ORDER_STEP][KERNEL_PANEL];
+    uint32_t tile[ORDER_STEP / 2][KERNEL_PANEL], row[ORDER_STEP / 2];
+    const int n_k = 1 + (int)(cases_draw() % ORDER_STEP);
+    for (int n = 0; n < KERNEL_PANEL; n++)
+        for (int k = 0; k < ORDER_STEP; k++) turned[k][n] = values[n][k] = cases_number(1);
+    t->bf16.pack_tile((uint8_t *)tile, turned[0], KERNEL_PANEL, n_k, KERNEL_PANEL);
+    assert_int_equal(t->bf16.x_step_bytes, sizeof row);
+    for (int n = 0; n < KERNEL_PANEL; n++) {
+        t->bf16.pack_x((uint8_t *)row, values[n], n_k);
+        for (int r = 0; r < ORDER_STEP / 2; r++) assert_int_equal(row[r], tile[r][n]);
+    }
+}
+
 /* Every type, and shapes around each blocking limit. */
 static inline void check_all_cases(const struct kernel_table *t) {
     static const struct {

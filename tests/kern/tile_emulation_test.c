@@ -40,6 +40,8 @@ static void test_pack_tile(void **state) {
             ref.bf16.pack_tile(expected, values, KERNEL_PANEL, n_k, n_outputs);
             assert_memory_equal(got, expected, sizeof got);
         }
+    assert_true(t.bf16.x_is_column);
+    for (int round = 0; round < 100; round++) check_columns(&t);
 }
 
 int main(void) {

@@ -31,27 +31,38 @@ static float *block_of(const struct outer_work *w, int i_thread) {
     return (float *)(w->a->scratch + w->s.blocks_at) + (size_t)i_thread * OUTER_ROWS * OUTER_COLUMNS;
 }
 
-/* Sixteen columns of a, n_tokens tokens from token_0: rows of packed tokens. */
-static void turn_columns(const struct outer_work *w, int64_t column, int token_0, int n_tokens, float *turned) {
-    enum { WIDTH = TURN_STEPS * ORDER_STEP };
+/* Sixteen columns of a, up to a step of tokens from token_0, as rows of packed tokens: by way of a tile, whose words
+ * only change places, or by way of floats. */
+static void turn_step(const struct outer_work *w, int64_t column, int token_0, float *block) {
+    const struct kernel_product *product = w->product;
+    const float *from = w->a->a + (size_t)token_0 * w->a->a_stride + column;
+    const int n_tokens = at_most(w->a->n_tokens - token_0, ORDER_STEP);
     const int n_columns = at_most(w->a->n_a - column, KERNEL_BLOCK);
-    for (int t = 0; t < n_tokens; t += KERNEL_BLOCK)
-        w->d->table.transpose(turned + t, WIDTH, w->a->a + (size_t)(token_0 + t) * w->a->a_stride + column,
-                              w->a->a_stride, at_most(n_tokens - t, KERNEL_BLOCK), n_columns);
     uint8_t *out =
-        w->a->scratch + (size_t)column * w->s.row_bytes + (size_t)(token_0 / ORDER_STEP) * w->product->x_step_bytes;
+        w->a->scratch + (size_t)column * w->s.row_bytes + (size_t)(token_0 / ORDER_STEP) * product->x_step_bytes;
+    if (product->x_is_column) {
+        product->pack_tile((uint8_t *)block, from, w->a->a_stride, n_tokens, n_columns);
+        w->d->table.transpose((float *)out, w->s.row_bytes / sizeof(float), block, KERNEL_PANEL, ORDER_STEP / 2,
+                              n_columns);
+        return;
+    }
+    for (int t = 0; t < n_tokens; t += KERNEL_BLOCK)
+        w->d->table.transpose(block + t, ORDER_STEP, from + (size_t)t * w->a->a_stride, w->a->a_stride,
+                              at_most(n_tokens - t, KERNEL_BLOCK), n_columns);
     for (int i = 0; i < n_columns; i++)
-        w->product->pack_x(out + (size_t)i * w->s.row_bytes, turned + i * WIDTH, n_tokens);
+        product->pack_x(out + (size_t)i * w->s.row_bytes, block + i * ORDER_STEP, n_tokens);
 }
 
 static void turn_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
     const struct outer_work *w = arg;
-    const int n_tokens = TURN_STEPS * ORDER_STEP, n_columns = TURN_GROUPS * KERNEL_BLOCK;
+    const int n_columns = TURN_GROUPS * KERNEL_BLOCK;
     for (int64_t item = begin; item < end; item++) {
-        const int token_0 = (int)(item / w->n_groups) * n_tokens;
+        const int token_0 = (int)(item / w->n_groups) * TURN_STEPS * ORDER_STEP;
         const int64_t first = item % w->n_groups * n_columns;
-        for (int64_t column = first; column < first + n_columns && column < w->a->n_a; column += KERNEL_BLOCK)
-            turn_columns(w, column, token_0, at_most(w->a->n_tokens - token_0, n_tokens), block_of(w, i_thread));
+        for (int token = token_0; token < token_0 + TURN_STEPS * ORDER_STEP && token < w->a->n_tokens;
+             token += ORDER_STEP)
+            for (int64_t column = first; column < first + n_columns && column < w->a->n_a; column += KERNEL_BLOCK)
+                turn_step(w, column, token, block_of(w, i_thread));
     }
 }
 

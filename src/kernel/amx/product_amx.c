@@ -136,7 +136,7 @@ TYPE(q6_k, DTYPE_Q6_K)
 #undef TYPE
 
 void product_fill_amx(struct kernel_table *t) {
-    t->bf16 = (struct kernel_product){product_bf16, pack_x, X_STEP, pack_tile};
+    t->bf16 = (struct kernel_product){product_bf16, pack_x, X_STEP, pack_tile, true};
     t->few_rows = 1;
     t->few[DTYPE_Q8_0] = few_q8_0;
     t->few[DTYPE_Q4_0] = few_q4_0;

@@ -303,8 +303,9 @@ kernel_product_fn *product_avx512_few(enum dtype d) {
 }
 
 void product_fill_avx512(struct kernel_table *t) {
-    t->bf16 = (struct kernel_product){product_bf16, pack_x_bf16, ORDER_STEP * sizeof(float), pack_tile_bf16};
-    t->f32 = (struct kernel_product){product_f32, panel_pack_x_f32, ORDER_STEP * sizeof(float), panel_pack_tile_f32};
+    t->bf16 = (struct kernel_product){product_bf16, pack_x_bf16, ORDER_STEP * sizeof(float), pack_tile_bf16, false};
+    t->f32 =
+        (struct kernel_product){product_f32, panel_pack_x_f32, ORDER_STEP * sizeof(float), panel_pack_tile_f32, false};
     t->unpack[DTYPE_Q8_0] = unpack_q8_0;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1;

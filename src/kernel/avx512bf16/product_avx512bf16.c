@@ -331,7 +331,7 @@ static void pack_bytes(uint8_t *codes, int output, const uint8_t *q) {
 }
 
 void product_fill_avx512bf16(struct kernel_table *t) {
-    t->bf16 = (struct kernel_product){product_bf16, pack_x, 64, pack_tile};
+    t->bf16 = (struct kernel_product){product_bf16, pack_x, 64, pack_tile, true};
     t->unpack[DTYPE_Q8_0] = unpack_q8_0;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1;

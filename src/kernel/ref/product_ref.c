@@ -124,10 +124,10 @@ static void pack_bytes_ref(uint8_t *codes, int output, const uint8_t *q) {
 }
 
 void product_fill_ref(struct kernel_table *t) {
-    t->bf16 =
-        (struct kernel_product){product_bf16_ref, pack_x_bf16_ref, ORDER_STEP * sizeof(float), pack_tile_bf16_ref};
-    t->f32 =
-        (struct kernel_product){product_f32_ref, panel_pack_x_f32, ORDER_STEP * sizeof(float), panel_pack_tile_f32};
+    t->bf16 = (struct kernel_product){product_bf16_ref, pack_x_bf16_ref, ORDER_STEP * sizeof(float), pack_tile_bf16_ref,
+                                      false};
+    t->f32 = (struct kernel_product){product_f32_ref, panel_pack_x_f32, ORDER_STEP * sizeof(float), panel_pack_tile_f32,
+                                     false};
     t->unpack[DTYPE_Q8_0] = unpack_q8_0_ref;
     t->unpack[DTYPE_Q4_0] = unpack_q4_0_ref;
     t->unpack[DTYPE_Q4_1] = unpack_q4_1_ref;
