@@ -105,32 +105,71 @@ out:
     return status;
 }
 
-static cria_status take_tokenizer(struct build *b, struct cria_error *err) {
-    struct data_manifest *m = &b->manifest;
-    const char *name = file_name(b->o->tokenizer);
+/* Copies the file `name` from beside the tokenizer, where there is one. */
+static cria_status copy_beside(struct build *b, const char *name, struct cria_error *err) {
     cria_status status = CRIA_OK;
-    char *bytes = NULL, *path = NULL;
+    char *folder = alloc_text(b->o->tokenizer, (size_t)(file_name(b->o->tokenizer) - b->o->tokenizer));
+    char *from = folder ? file_join(folder[0] ? folder : ".", name) : NULL;
+    char *to = file_join(b->folder, name), *bytes = NULL;
     size_t n;
-    TRY(file_read(b->o->tokenizer, MAX_TOKENIZER_BYTES, &bytes, &n, err));
-    status = tokenizer_from_bytes(&b->tokenizer, bytes, n, err);
-    if (status != CRIA_OK) {
-        error_prefix(err, "%s", b->o->tokenizer);
-        goto out;
-    }
-    path = file_join(b->folder, name);
-    m->tokenizer_file = alloc_text(name, strlen(name));
-    m->tokenizer_kind = alloc_text(tokenizer_kind(b->tokenizer), strlen(tokenizer_kind(b->tokenizer)));
-    if (!path || !m->tokenizer_file || !m->tokenizer_kind) {
+    if (!from || !to) {
         status = ERROR_NOMEM(err, strlen(name), "a path");
         goto out;
     }
-    TRY(file_write_atomic(path, bytes, n, err));
+    if (!file_exists(from)) goto out;
+    TRY(file_read(from, MAX_TOKENIZER_BYTES, &bytes, &n, err));
+    TRY(file_write_atomic(to, bytes, n, err));
+    TRY(data_manifest_add_file(&b->manifest, b->folder, name, err));
+out:
+    alloc_free(bytes);
+    alloc_free(folder);
+    alloc_free(from);
+    alloc_free(to);
+    return status;
+}
+
+static cria_status set_ends(struct build *b, struct cria_error *err) {
+    const char *bos = b->o->bos_token, *eos = b->o->eos_token;
+    const struct tokenizer_special special = {
+        .bos = {bos, bos ? strlen(bos) : 0}, .eos = {eos, eos ? strlen(eos) : 0}, .add_bos = -1};
+    cria_status status = CRIA_OK;
+    if (bos || eos) TRY(tokenizer_set_special(b->tokenizer, &special, err));
+    b->bos = b->manifest.bos = bos && !bos[0] ? -1 : tokenizer_bos(b->tokenizer);
+    b->eos = b->manifest.eos = eos && !eos[0] ? -1 : tokenizer_eos(b->tokenizer);
+out:
+    return status;
+}
+
+static cria_status open_tokenizer(struct build *b, const char *bytes, size_t n, struct cria_error *err) {
+    struct data_manifest *m = &b->manifest;
+    cria_status status = CRIA_OK;
+    TRY(tokenizer_from_bytes(&b->tokenizer, bytes, n, err));
+    TRY(set_ends(b, err));
     m->n_vocab = tokenizer_size(b->tokenizer);
     m->id_bytes = m->n_vocab <= 1 << 16 ? 2 : 4;
-    m->bos = tokenizer_bos(b->tokenizer);
-    m->eos = tokenizer_eos(b->tokenizer);
-    b->bos = b->o->no_bos ? -1 : m->bos;
-    b->eos = b->o->no_eos ? -1 : m->eos;
+    m->tokenizer_kind = alloc_text(tokenizer_kind(b->tokenizer), strlen(tokenizer_kind(b->tokenizer)));
+    if (!m->tokenizer_kind) status = ERROR_NOMEM(err, 1, "a tokenizer");
+out:
+    if (status != CRIA_OK) error_prefix(err, "%s", b->o->tokenizer);
+    return status;
+}
+
+static cria_status take_tokenizer(struct build *b, struct cria_error *err) {
+    const char *name = file_name(b->o->tokenizer);
+    cria_status status = CRIA_OK;
+    char *bytes = NULL, *path = file_join(b->folder, name);
+    size_t n;
+    b->manifest.tokenizer_file = alloc_text(name, strlen(name));
+    if (!path || !b->manifest.tokenizer_file) {
+        status = ERROR_NOMEM(err, strlen(name), "a path");
+        goto out;
+    }
+    TRY(file_read(b->o->tokenizer, MAX_TOKENIZER_BYTES, &bytes, &n, err));
+    TRY(open_tokenizer(b, bytes, n, err));
+    TRY(file_write_atomic(path, bytes, n, err));
+    TRY(data_manifest_add_file(&b->manifest, b->folder, name, err));
+    TRY(copy_beside(b, "tokenizer_config.json", err));
+    TRY(copy_beside(b, "special_tokens_map.json", err));
     TRY(write_token_bytes(b, err));
 out:
     alloc_free(bytes);
@@ -179,7 +218,6 @@ static cria_status list_files(struct build *b, struct cria_error *err) {
     struct data_manifest *m = &b->manifest;
     char name[DATA_NAME_BYTES];
     cria_status status = CRIA_OK;
-    TRY(data_manifest_add_file(m, b->folder, m->tokenizer_file, err));
     TRY(data_manifest_add_file(m, b->folder, DATA_TOKEN_BYTES_NAME, err));
     TRY(data_manifest_add_file(m, b->folder, DATA_DOCUMENTS_NAME, err));
     TRY(data_manifest_add_file(m, b->folder, DATA_LEAVES_NAME, err));
@@ -220,8 +258,8 @@ static cria_status run(struct build *b, struct cria_error *err) {
     cria_status status = CRIA_OK;
     TRY(check_options(b->o, err));
     TRY(begin_folder(b, err));
-    TRY(take_tokenizer(b, err));
     TRY(take_sources(b, err));
+    TRY(take_tokenizer(b, err));
     TRY(take_tests(b, err));
     TRY(build_keep_begin(b, err));
     TRY(build_read(b, err));

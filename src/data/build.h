@@ -38,12 +38,13 @@ struct build_source {
 struct build_options {
     const struct build_source *sources;
     int n_sources;
-    const char *tokenizer; /* a tokenizer's file */
-    const char *out;       /* the folder to make; must not exist, or be empty */
-    const int *seq_lens;   /* rows of these lengths, ascending */
+    const char
+        *tokenizer; /* a tokenizer's file; tokenizer_config.json and special_tokens_map.json beside it come along */
+    const char *bos_token, *eos_token; /* special tokens by their texts; NULL: the tokenizer's own, "": none */
+    const char *out;                   /* the folder to make; must not exist, or be empty */
+    const int *seq_lens;               /* rows of these lengths, ascending */
     int n_seq_lens;
     double held_out;                 /* share of the documents of every source, chosen by their digests; 0 to 0.5 */
-    bool no_bos, no_eos;             /* leave out what the tokenizer has */
     bool clean[CLEAN_COUNT];         /* which rules run */
     double thresholds[FILTER_COUNT]; /* NaN: off */
     double near_threshold;           /* similarity from which a document counts as a duplicate; 0: off */

@@ -190,6 +190,7 @@ static void write_body(struct buffer *b, const struct data_manifest *m) {
     if (m->report) {
         json_write_key(&w, "report");
         buffer_append_text(b, m->report); /* a JSON value of the build's own */
+        w.needs_comma = true;
     }
     json_write_key(&w, "packings");
     json_write_begin_array(&w);
