@@ -1,6 +1,7 @@
 /* cmd_report.c: one page about a training run, from what it wrote about itself. */
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,10 @@
 
 #define MAX_SUMMARY_BYTES (1 << 20)
 #define USUAL_NAME "report.html"
+#define MAX_SAMPLES 16
+#define MAX_SAMPLE_BYTES ((size_t)1 << 20)
+#define NAME_BYTES 64
+#define MAX_BITS 64.0
 
 /* The last part of the folder's full path; borrowed from full. */
 static const char *folder_name(const char *folder, char full[PATH_MAX]) {
@@ -103,10 +108,56 @@ out:
     return status;
 }
 
+/* What the command line adds to the page; texts of samples are owned. */
+struct additions {
+    struct run_page_baseline baselines[RUN_PAGE_MAX_BASELINES];
+    char names[RUN_PAGE_MAX_BASELINES][NAME_BYTES];
+    struct run_page_sample samples[MAX_SAMPLES];
+    char *texts[MAX_SAMPLES]; /* owned */
+    size_t n_baselines, n_samples;
+};
+
+/* "PPMd, order 8=2.13": the name may hold any character, the number stands behind the last =. */
+static cria_status read_baseline(struct additions *a, const char *text, struct cria_error *err) {
+    const char *equals = strrchr(text, '=');
+    double bits = 0;
+    if (a->n_baselines == RUN_PAGE_MAX_BASELINES)
+        return ERROR_SET(err, CRIA_USAGE, "--baseline: at most %d", RUN_PAGE_MAX_BASELINES);
+    if (!equals || equals == text || equals - text >= NAME_BYTES)
+        return ERROR_SET(err, CRIA_USAGE, "--baseline %s: expected NAME=BITS", text);
+    const cria_status status = conf_read_real(equals + 1, 0, MAX_BITS, &bits, err);
+    if (status != CRIA_OK) {
+        error_prefix(err, "--baseline %s", text);
+        return status;
+    }
+    char *name = a->names[a->n_baselines];
+    snprintf(name, NAME_BYTES, "%.*s", (int)(equals - text), text);
+    a->baselines[a->n_baselines++] = (struct run_page_baseline){name, bits};
+    return CRIA_OK;
+}
+
+static cria_status read_additions(struct additions *a, const struct conf *c, struct cria_error *err) {
+    const char *const *baselines = conf_texts(c, CONF_REPORT_BASELINES);
+    const char *const *samples = conf_texts(c, CONF_REPORT_SAMPLES);
+    cria_status status = CRIA_OK;
+    for (int i = 0; i < conf_count(c, CONF_REPORT_BASELINES); i++) TRY(read_baseline(a, baselines[i], err));
+    if (conf_count(c, CONF_REPORT_SAMPLES) > MAX_SAMPLES)
+        return ERROR_SET(err, CRIA_USAGE, "--sample: at most %d", MAX_SAMPLES);
+    for (int i = 0; i < conf_count(c, CONF_REPORT_SAMPLES); i++) {
+        size_t n = 0;
+        TRY(file_read(samples[i], MAX_SAMPLE_BYTES, &a->texts[i], &n, err));
+        a->samples[a->n_samples++] = (struct run_page_sample){file_name(samples[i]), a->texts[i]};
+    }
+out:
+    return status;
+}
+
 cria_status cmd_report(const struct conf *c, struct cria_error *err) {
     struct run_log log = {0};
+    struct additions added = {.n_samples = 0};
     char full[PATH_MAX];
     cria_status status;
+    TRY(read_additions(&added, c, err));
     TRY(run_log_read(&log, c->arguments[0], err));
     const char *title = conf_text(c, CONF_REPORT_TITLE);
     const struct run_page_options options = {
@@ -114,11 +165,16 @@ cria_status cmd_report(const struct conf *c, struct cria_error *err) {
         .grams_per_kwh = conf_real(c, CONF_REPORT_CO2),
         .price_per_kwh = conf_real(c, CONF_REPORT_PRICE),
         .currency = conf_text(c, CONF_REPORT_CURRENCY),
+        .baselines = added.baselines,
+        .n_baselines = added.n_baselines,
+        .samples = added.samples,
+        .n_samples = added.n_samples,
     };
     TRY(write_page(c, &log, &options, err));
     const char *events = conf_text(c, CONF_REPORT_TENSORBOARD);
     if (events) TRY(write_events(&log, events, err));
 out:
+    for (size_t i = 0; i < MAX_SAMPLES; i++) alloc_free(added.texts[i]);
     run_log_free(&log);
     return status;
 }

@@ -22,7 +22,7 @@
 struct row {
     double step, tokens, loss, grad_norm, lr, tokens_per_s, peak_fraction, joules, seconds, eval_bits, eval_loss;
     bool is_estimated;
-    char *sample; /* owned until it is kept; or NULL */
+    char *sample, *event, *reason; /* owned until they are kept; or NULL */
     char digest[65];
 };
 
@@ -107,6 +107,8 @@ static cria_status read_member(json_reader *r, struct json_text key, struct row 
             if (status != CRIA_OK) error_prefix(err, "%s", number_keys[i].key);
             return status;
         }
+    if (json_text_is(key, "event")) return read_text(r, &row->event, err);
+    if (json_text_is(key, "reason")) return read_text(r, &row->reason, err);
     if (json_text_is(key, "joules_estimated")) return json_read_bool(r, &row->is_estimated, err);
     if (json_text_is(key, "sample")) return read_text(r, &row->sample, err);
     if (json_text_is(key, "weights_digest")) return read_digest(r, row->digest, err);
@@ -195,12 +197,30 @@ static cria_status keep_sample(struct run_log *log, struct row *row, struct cria
     return CRIA_OK;
 }
 
+static cria_status keep_event(struct run_log *log, struct row *row, struct cria_error *err) {
+    void *items = log->events;
+    const cria_status status = grow_items(&items, sizeof *log->events, log->n_events, &log->events_capacity, err);
+    log->events = items;
+    if (status != CRIA_OK) return status;
+    log->events[log->n_events++] = (struct run_log_event){row->step, row->event, row->reason};
+    row->event = row->reason = NULL;
+    return CRIA_OK;
+}
+
+static void free_row(struct row *row) {
+    alloc_free(row->sample);
+    alloc_free(row->event);
+    alloc_free(row->reason);
+    row->sample = row->event = row->reason = NULL;
+}
+
 static cria_status keep_row(struct run_log *log, struct row *row, struct cria_error *err) {
     cria_status status = CRIA_OK;
     /* a line of a step has at least one of these; lines about an evaluation or a sample alone have none */
     if (!isnan(row->loss) || !isnan(row->tokens) || !isnan(row->grad_norm)) TRY(keep_step(log, row, err));
     if (!isnan(row->eval_bits) || !isnan(row->eval_loss)) TRY(keep_eval(log, row, err));
     if (row->sample) TRY(keep_sample(log, row, err));
+    if (row->event) TRY(keep_event(log, row, err));
     log->is_estimated = log->is_estimated || row->is_estimated;
     if (row->digest[0]) memcpy(log->digest, row->digest, sizeof log->digest);
 out:
@@ -231,12 +251,11 @@ static cria_status read_lines(struct run_log *log, const char *path, struct cria
             error_prefix(err, "%s: line %zu of the file", path, number);
             goto out;
         }
-        alloc_free(row.sample);
-        row.sample = NULL;
+        free_row(&row);
         at += n + 1;
     }
 out:
-    alloc_free(row.sample);
+    free_row(&row);
     file_map_close(&map);
     return status;
 }
@@ -365,7 +384,12 @@ void run_log_free(struct run_log *log) {
         alloc_free(log->facts[i].path);
         alloc_free(log->facts[i].value);
     }
+    for (size_t i = 0; i < log->n_events; i++) {
+        alloc_free(log->events[i].kind);
+        alloc_free(log->events[i].reason);
+    }
     alloc_free(log->samples);
+    alloc_free(log->events);
     alloc_free(log->facts);
     *log = (struct run_log){0};
 }

@@ -40,6 +40,12 @@ struct run_log_sample {
     char *text; /* owned */
 };
 
+/* What did not go as planned: a step that was skipped, a loss that jumped, a run that went back. */
+struct run_log_event {
+    double step;
+    char *kind, *reason; /* owned; reason may be NULL */
+};
+
 /* A leaf of run.json: "options.lr" and its value as text. */
 struct run_log_fact {
     char *path, *value; /* owned */
@@ -52,6 +58,8 @@ struct run_log {
     size_t n_evals, evals_capacity;
     struct run_log_sample *samples; /* owned */
     size_t n_samples, samples_capacity;
+    struct run_log_event *events; /* owned; all of them, of steps that were done again too */
+    size_t n_events, events_capacity;
     struct run_log_fact *facts; /* owned; in the file's order */
     size_t n_facts, facts_capacity;
     double joules, seconds; /* of every line, those of steps that were done again too */

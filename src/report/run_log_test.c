@@ -148,13 +148,23 @@ static void test_facts(void **state) {
 static const char two_steps[] =
     "{\"step\":1,\"loss\":9,\"grad_norm\":1,\"tokens\":1000,\"tokens_per_s\":500,\"joules\":3600}\n"
     "{\"step\":2,\"loss\":8,\"grad_norm\":1,\"tokens\":1000,\"tokens_per_s\":500,\"joules\":3600,"
-    "\"sample\":\"<script>\"}\n";
+    "\"sample\":\"<script>\",\"eval_bits_per_byte\":2}\n"
+    "{\"step\":2,\"event\":\"skip\",\"reason\":\"loss <is> not finite\"}\n";
 
 /* Catches money and carbon dioxide that do not follow from the joules, an estimate that is not called one, and pages
  * that fail without a step. */
 static void test_page(void **state) {
     (void)state;
-    const struct run_page_options options = {"run <1>", 500, 100, "€"};
+    const struct run_page_baseline baseline = {"PPMd <8>", 2.125};
+    const struct run_page_sample sample = {"story.txt", "Once & twice"};
+    const struct run_page_options options = {.title = "run <1>",
+                                             .grams_per_kwh = 500,
+                                             .price_per_kwh = 100,
+                                             .currency = "€",
+                                             .baselines = &baseline,
+                                             .n_baselines = 1,
+                                             .samples = &sample,
+                                             .n_samples = 1};
     write_file(manifest_path, "{\"energy_source\":\"estimated: 20 W\",\"options\":{\"lr\":\"3e-4\"}}");
     struct run_log log = read_log(two_steps);
     struct page p = page_make();
@@ -168,6 +178,9 @@ static void test_page(void **state) {
     assert_non_null(strstr(text, "not measured here but estimated: 20 W"));
     assert_non_null(strstr(text, "<dd>1 g</dd>")); /* 7200 J are 0.002 kWh */
     assert_non_null(strstr(text, "<dd>€0.20</dd>"));
+    assert_non_null(strstr(text, "PPMd &lt;8&gt;: 2.125"));
+    assert_non_null(strstr(text, "<pre>Once &amp; twice</pre>"));
+    assert_non_null(strstr(text, "<td>skip</td><td>loss &lt;is&gt; not finite</td>"));
     run_page_summary(&summary, &log, &options);
     assert_non_null(strstr(buffer_text(&summary), "7.20 kJ  estimated"));
     page_free(&p);
@@ -192,7 +205,7 @@ static void test_no_memory(void **state) {
         alloc_fail_at(0);
         alloc_fail_at(n);
         cria_status status = run_log_read(&log, folder, NULL);
-        const struct run_page_options options = {"run", 500, 1, "$"};
+        const struct run_page_options options = {.title = "run", .grams_per_kwh = 500, .currency = "$"};
         if (status == CRIA_OK) status = run_page_build(&p, &log, &options, NULL);
         const uint64_t made = alloc_fail_at(0);
         page_free(&p);

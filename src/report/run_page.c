@@ -10,6 +10,7 @@
 #define JOULES_PER_KWH 3.6e6
 #define MAX_FIGURES 12
 #define MAX_SAMPLES 6
+#define MAX_EVENTS 100
 #define MAX_SMOOTH 50 /* steps that the smoothed curve takes together; of a short run a twentieth */
 #define NOTE_BYTES 96
 
@@ -63,7 +64,7 @@ static double joules_of(const struct run_log *log) {
     return joules > 0 ? joules : NAN; /* a sum of nothing: the log has no joules */
 }
 
-static void learning_figures(struct figures *f, const struct run_log *log) {
+static void learning_figures(struct figures *f, const struct run_log *log, const struct run_page_options *o) {
     double best = NAN, last = NAN;
     char note[NOTE_BYTES] = "";
     for (size_t i = 0; i < log->n_evals; i++)
@@ -71,7 +72,9 @@ static void learning_figures(struct figures *f, const struct run_log *log) {
             last = log->evals[RUN_LOG_EVAL_BITS][i];
             best = fmin(isnan(best) ? last : best, last);
         }
-    if (last > best) snprintf(note, sizeof note, "lowest %.3f", best);
+    if (o->n_baselines > 0)
+        snprintf(note, sizeof note, "%.60s: %.3f", o->baselines[0].name, o->baselines[0].bits_per_byte);
+    else if (last > best) snprintf(note, sizeof note, "lowest %.3f", best);
     add_figure(f, "bits per byte, held out", last, UNITS_PLAIN, NULL, note);
     snprintf(note, sizeof note, "nats per token; step 1: %.3g", column_at(log, RUN_LOG_LOSS, 0));
     add_figure(f, "loss, last steps", recent_mean(log, RUN_LOG_LOSS), UNITS_PLAIN, NULL, note);
@@ -106,7 +109,7 @@ static void energy_figures(struct figures *f, const struct run_log *log, const s
 
 static struct figures key_figures(const struct run_log *log, const struct run_page_options *o) {
     struct figures f = {.n = 0};
-    learning_figures(&f, log);
+    learning_figures(&f, log, o);
     speed_figures(&f, log);
     energy_figures(&f, log, o);
     return f;
@@ -205,26 +208,36 @@ static void write_curve(struct page *p, const struct run_log *log, enum run_log_
     if (has_values(series.y, log->n)) page_xy(p, &chart);
 }
 
-static void write_bits(struct page *p, const struct run_log *log) {
-    const struct chart_series series = {.x = log->evals[RUN_LOG_EVAL_TOKENS],
-                                        .y = log->evals[RUN_LOG_EVAL_BITS],
-                                        .n = log->n_evals,
-                                        .mark = CHART_LINE_POINTS};
+/* The model's bits per byte, and the baselines as lines across. */
+static void write_bits(struct page *p, const struct run_log *log, const struct run_page_options *o) {
+    double ends[2] = {0, run_log_last(log, RUN_LOG_TOKENS)}, levels[RUN_PAGE_MAX_BASELINES][2];
+    struct chart_series series[1 + RUN_PAGE_MAX_BASELINES] = {{.name = "this model",
+                                                               .x = log->evals[RUN_LOG_EVAL_TOKENS],
+                                                               .y = log->evals[RUN_LOG_EVAL_BITS],
+                                                               .n = log->n_evals,
+                                                               .mark = CHART_LINE_POINTS}};
+    const size_t n = o->n_baselines < RUN_PAGE_MAX_BASELINES ? o->n_baselines : RUN_PAGE_MAX_BASELINES;
+    for (size_t k = 0; k < n; k++) {
+        levels[k][0] = levels[k][1] = o->baselines[k].bits_per_byte;
+        series[1 + k] = (struct chart_series){
+            .name = o->baselines[k].name, .x = ends, .y = levels[k], .n = 2, .mark = CHART_DASHED};
+    }
     const struct chart_xy chart = {.title = "Held-out text",
                                    .description = "Bits that each byte of text the model never saw costs it.",
                                    .x = tokens_axis,
                                    .y = {.label = "bits per byte"},
-                                   .series = &series,
-                                   .n_series = 1};
-    if (has_values(series.y, series.n)) page_xy(p, &chart);
+                                   .series = series,
+                                   .n_series = 1 + (int)n};
+    if (has_values(series[0].y, series[0].n)) page_xy(p, &chart);
 }
 
-static cria_status write_charts(struct page *p, const struct run_log *log, struct cria_error *err) {
+static cria_status write_charts(struct page *p, const struct run_log *log, const struct run_page_options *o,
+                                struct cria_error *err) {
     page_section(p, "Learning");
     const cria_status status = write_loss(p, log, err);
     if (status != CRIA_OK) return status;
     page_grid_begin(p);
-    write_bits(p, log);
+    write_bits(p, log, o);
     write_curve(p, log, RUN_LOG_GRAD_NORM, "Gradient norm, before clipping", (struct scale_axis){.is_log = true});
     write_curve(p, log, RUN_LOG_LR, "Learning rate", (struct scale_axis){.has_zero = true});
     page_section(p, "Speed and energy");
@@ -242,9 +255,10 @@ static cria_status write_charts(struct page *p, const struct run_log *log, struc
     return CRIA_OK;
 }
 
-static void write_samples(struct page *p, const struct run_log *log) {
-    if (log->n_samples == 0) return;
+static void write_samples(struct page *p, const struct run_log *log, const struct run_page_options *o) {
+    if (log->n_samples + o->n_samples == 0) return;
     page_section(p, "Samples");
+    for (size_t i = 0; i < o->n_samples; i++) page_preformatted(p, o->samples[i].name, o->samples[i].text);
     const size_t n = log->n_samples < MAX_SAMPLES ? log->n_samples : MAX_SAMPLES;
     for (size_t k = 0; k < n; k++) { /* evenly spaced, the first and the last among them */
         const size_t i = n > 1 ? k * (log->n_samples - 1) / (n - 1) : 0;
@@ -252,6 +266,23 @@ static void write_samples(struct page *p, const struct run_log *log) {
         snprintf(heading, sizeof heading, "After step %.0f", log->samples[i].step);
         page_preformatted(p, heading, log->samples[i].text);
     }
+}
+
+static void write_events(struct page *p, const struct run_log *log) {
+    struct table t = table_make();
+    if (log->n_events == 0) return;
+    page_section(p, "What did not go as planned");
+    table_column(&t, "step", TABLE_RIGHT);
+    table_column(&t, "event", TABLE_LEFT);
+    table_column(&t, "reason", TABLE_LEFT);
+    for (size_t i = 0; i < log->n_events && i < MAX_EVENTS; i++) {
+        table_cell(&t, "%.0f", log->events[i].step);
+        table_cell(&t, "%s", log->events[i].kind);
+        table_cell(&t, "%s", log->events[i].reason ? log->events[i].reason : "");
+    }
+    page_table(p, NULL, &t);
+    if (log->n_events > MAX_EVENTS) page_paragraph(p, "And %zu more.", log->n_events - MAX_EVENTS);
+    table_free(&t);
 }
 
 /* Letters of path before its first dot; 0 where it has none. */
@@ -299,10 +330,11 @@ cria_status run_page_build(struct page *p, const struct run_log *log, const stru
         const struct figures f = key_figures(log, options);
         write_tiles(p, &f);
         write_energy_notice(p, log);
-        const cria_status status = write_charts(p, log, err);
+        const cria_status status = write_charts(p, log, options, err);
         if (status != CRIA_OK) return status;
     }
-    write_samples(p, log);
+    write_events(p, log);
+    write_samples(p, log, options);
     write_facts(p, log);
     page_end(p);
     return page_status(p, err);

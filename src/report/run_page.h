@@ -6,11 +6,28 @@
 #include "report/page.h"
 #include "report/run_log.h"
 
+#define RUN_PAGE_MAX_BASELINES 8
+
+/* What held-out text costs another program after the same training text. */
+struct run_page_baseline {
+    const char *name; /* "PPMd, order 8" */
+    double bits_per_byte;
+};
+
+/* A text that the model wrote. */
+struct run_page_sample {
+    const char *name, *text;
+};
+
 struct run_page_options {
-    const char *title;    /* "speedrun" */
-    double grams_per_kwh; /* of carbon dioxide */
-    double price_per_kwh; /* in `currency` */
-    const char *currency; /* "$" */
+    const char *title;                         /* "speedrun" */
+    double grams_per_kwh;                      /* of carbon dioxide */
+    double price_per_kwh;                      /* in `currency` */
+    const char *currency;                      /* "$" */
+    const struct run_page_baseline *baselines; /* [n_baselines] */
+    size_t n_baselines;                        /* at most RUN_PAGE_MAX_BASELINES are shown */
+    const struct run_page_sample *samples;     /* [n_samples]; beside those of the log */
+    size_t n_samples;
 };
 
 /* Builds the whole page into an empty p; its failure is p's (page_status()), NOMEM besides. */
