@@ -77,8 +77,21 @@ static void pack_f32(float *tile, enum dtype stored, const void *const rows[KERN
     }
 }
 
+/* Floats, where rows of x are a tile's columns: the vector unit rounds the rows and turns them. */
+static void pack_columns(const struct kernel_table *t, uint8_t *tile, const void *const rows[KERNEL_PANEL],
+                         size_t first, int n_k) {
+    _Alignas(64) float columns[KERNEL_PANEL][ORDER_STEP / 2] = {0};
+    for (int n = 0; n < KERNEL_PANEL; n++)
+        if (rows[n]) t->bf16.pack_x((uint8_t *)columns[n], (const float *)rows[n] + first, n_k);
+    t->transpose((float *)tile, KERNEL_PANEL, columns[0], ORDER_STEP / 2, KERNEL_PANEL, ORDER_STEP / 2);
+}
+
 static void pack_bf16(const struct kernel_table *t, uint8_t *tile, enum dtype stored,
                       const void *const rows[KERNEL_PANEL], size_t first, int n_k) {
+    if (stored == DTYPE_F32 && t->bf16.x_is_column) {
+        pack_columns(t, tile, rows, first, n_k);
+        return;
+    }
     for (int n = 0; n < KERNEL_PANEL; n++) {
         uint16_t rounded[ORDER_STEP] = {0};
         float values[ORDER_STEP];
