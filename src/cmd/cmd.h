@@ -22,6 +22,7 @@ cmd_fn cmd_list;
 cmd_fn cmd_options;
 cmd_fn cmd_perplexity;
 cmd_fn cmd_plan_compare;
+cmd_fn cmd_plan_predict;
 cmd_fn cmd_plan_serve;
 cmd_fn cmd_plan_site;
 cmd_fn cmd_plan_train;

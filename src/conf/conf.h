@@ -39,6 +39,7 @@ enum conf_command {
     CONF_PLAN_SERVE,
     CONF_PLAN_SITE,
     CONF_PLAN_COMPARE,
+    CONF_PLAN_PREDICT,
     CONF_DOCTOR,
     CONF_COMPLETION,
     CONF_OPTIONS,
@@ -151,6 +152,9 @@ enum conf_id {
     CONF_PLAN_KEYS,
     CONF_PLAN_JSON,
     CONF_PLAN_HTML,
+    CONF_PLAN_CSV,
+    CONF_PLAN_CONSTANTS,
+    CONF_PLAN_OUTPUT,
     CONF_PLAN_END, /* of conf_rows_plan.c */
     CONF_ID_COUNT = CONF_PLAN_END
 };

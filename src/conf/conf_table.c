@@ -180,6 +180,16 @@ static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
                      "cria plan compare 500m-users --gpu b200 --html service.html\n"
                      "cria plan compare ours.yaml theirs.yaml --set site=france",
          .max_arguments = 8},
+    [CONF_PLAN_PREDICT] =
+        {.name = "plan predict",
+         .arguments = "",
+         .summary = "what runs of a table would take, beside each",
+         .details = "Reads a CSV file with the columns of tests/plan/published-runs.csv, any of which may be missing, and\n"
+                    "writes it back with pred_step_time_s, pred_mfu, pred_memory_gib_per_gpu and\n"
+                    "pred_tokens_per_s_per_gpu, each with _low and _high, and pred_reason where a row cannot be\n"
+                    "predicted. Measured columns are never read.",
+         .examples = "cria plan predict --csv runs.csv -o predicted.csv\n"
+                     "cria plan predict --csv - --hardware ours.yaml < runs.csv"},
     [CONF_DOCTOR] = {.name = "doctor",
                      .arguments = "",
                      .summary = "what this machine has, and what Cria makes of it",

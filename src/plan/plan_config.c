@@ -14,7 +14,7 @@
 struct figures {
     int64_t d_model, n_layers, n_heads, n_kv_heads, head_size, d_ff, n_vocab, n_context;
     int64_t n_experts, n_active_experts, d_expert, n_shared, d_shared, first_dense, moe_step;
-    int64_t q_rank, kv_rank, rope_size, nope_size, value_size, window, window_step, n_mtp;
+    int64_t q_rank, kv_rank, rope_size, nope_size, value_size, window, window_step, n_mtp, n_groups, n_routed_groups;
     bool is_tied, is_plain, uses_window, has_layer_types, has_sinks;
     int64_t n_window_layers;
 };
@@ -61,6 +61,8 @@ static const struct {
     COUNT("sliding_window", window),
     COUNT("sliding_window_pattern", window_step),
     COUNT("num_nextn_predict_layers", n_mtp),
+    COUNT("n_group", n_groups),
+    COUNT("topk_group", n_routed_groups),
 #undef COUNT
 };
 
@@ -165,6 +167,7 @@ static void add_experts(const struct figures *f, struct plan_model *m) {
     m->d_expert = f->d_expert ? f->d_expert : f->d_ff;
     m->d_shared = f->d_shared ? f->d_shared : f->n_shared <= 64 ? f->n_shared * m->d_expert : 0;
     m->n_dense_layers = f->first_dense;
+    if (f->n_groups > 1) m->n_routed_groups = f->n_routed_groups;
     if (f->moe_step > 1 && !f->first_dense) m->n_dense_layers = f->n_layers - f->n_layers / f->moe_step;
 }
 

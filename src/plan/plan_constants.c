@@ -12,42 +12,42 @@
 
 static const struct plan_constant_row rows[PLAN_C_COUNT] = {
     [PLAN_C_MATMUL_SUSTAINED] =
-        {"matmul_sustained", 0.92, "1", 0.85, 1.0,
+        {"matmul_sustained", 0.872, "1", 0.85, 1.0,
          "rate of large products through a whole step, as a part of the best one measured alone "
          "(power, clocks, neighbours on the chip)"},
-    [PLAN_C_OPERAND_TRAFFIC] = {"operand_traffic", 0.5, "1", 0.2, 1.0,
+    [PLAN_C_OPERAND_TRAFFIC] = {"operand_traffic", 0.561, "1", 0.2, 1.0,
                                 "part of the time to move a product's operands that its arithmetic does not hide"},
-    [PLAN_C_ELEMENTWISE_FUSED] =
-        {"elementwise_fused", 1.0, "1", 0.7, 1.5,
-         "time of the work between products over that of its least traffic at the data sheet's "
-         "memory bandwidth, where kernels are fused"},
-    [PLAN_C_ELEMENTWISE_EAGER] = {"elementwise_eager", 2.0, "1", 1.5, 3.5,
-                                  "the same where every operation is a kernel"},
-    [PLAN_C_ATTENTION_SUSTAINED] = {"attention_sustained", 0.9, "1", 0.6, 1.1,
+    [PLAN_C_ELEMENTWISE] = {"elementwise", 0.381, "1", 0.3, 1.5,
+                            "time of the work between products over that of its least traffic at the data sheet's "
+                            "memory bandwidth, where kernels are fused"},
+    [PLAN_C_ATTENTION_SUSTAINED] = {"attention_sustained", 0.786, "1", 0.6, 1.1,
                                     "rate of attention in a step, as a part of that of the kernel measured alone"},
-    [PLAN_C_LOW_PRECISION_SHARE] =
-        {"low_precision_traffic", 1.5, "1", 0.5, 3.0,
+    [PLAN_C_LOW_PRECISION_TRAFFIC] =
+        {"low_precision_traffic", 0.96, "1", 0.5, 3.0,
          "traffic of quantising operands to FP8 or FP4 over the least (read once, write once)"},
-    [PLAN_C_KERNEL_YOUTH] = {"kernel_youth", 0.35, "1", 0.1, 0.6,
+    [PLAN_C_KERNEL_YOUTH] = {"kernel_youth", 0.339, "1", 0.1, 0.6,
                              "part of the products' rate that software does not reach when a chip is first shipped"},
-    [PLAN_C_KERNEL_AGE] = {"kernel_age", 1.2, "year", 0.5, 3.0, "time in which that lack shrinks to 1/e"},
-    [PLAN_C_FABRIC_ACHIEVED] = {"fabric_achieved", 0.75, "1", 0.6, 0.9,
+    [PLAN_C_KERNEL_AGE] = {"kernel_age", 0.562, "year", 0.2, 3.0, "time in which that lack shrinks to 1/e"},
+    [PLAN_C_FABRIC_ACHIEVED] = {"fabric_achieved", 0.95, "1", 0.6, 0.95,
                                 "bandwidth that collectives reach over the line rate, in nodes and between them"},
-    [PLAN_C_TENSOR_EXPOSED] = {"tensor_exposed", 0.6, "1", 0.3, 1.0,
+    [PLAN_C_TENSOR_EXPOSED] = {"tensor_exposed", 0.67, "1", 0.3, 1.0,
                                "part of the tensor-parallel traffic's time that products do not hide"},
-    [PLAN_C_DATA_EXPOSED] = {"data_exposed", 0.15, "1", 0.02, 0.4,
+    [PLAN_C_DATA_EXPOSED] = {"data_exposed", 0.0817, "1", 0.02, 0.4,
                              "part of data-, context- and expert-parallel traffic that computing cannot hide, however "
                              "much of it there is"},
-    [PLAN_C_EXPERT_LAYER] = {"expert_layer", 1.0e-3, "s", 2e-4, 4e-3,
+    [PLAN_C_EXPERT_LAYER] = {"expert_layer", 0.00786, "s", 2e-4, 2e-2,
                              "time that routing adds to a layer with experts, forward and backward, in early 2025"},
-    [PLAN_C_EXPERT_TRAFFIC] = {"expert_traffic", 3.0, "1", 1.0, 15.0,
-                               "traffic of sorting tokens by expert and back over the least (each copy written and read "
-                               "once each way), in early 2025"},
-    [PLAN_C_STEP_FIXED] = {"step_fixed", 0.03, "s", 0.0, 0.2,
+    [PLAN_C_EXPERT_TRAFFIC] =
+        {"expert_traffic", 17.4, "1", 1.0, 30.0,
+         "traffic of sorting tokens by expert and back over the least (each copy written and read "
+         "once each way), in early 2025"},
+    [PLAN_C_EXPERT_AGE] = {"expert_age", 1.18, "year", 0.3, 2.5,
+                           "time in which the overheads of experts (routing, sorting, exposed traffic) shrink to 1/e"},
+    [PLAN_C_STEP_FIXED] = {"step_fixed", 0.112, "s", 0.0, 0.2,
                            "time of a step that depends on nothing: gradient norm, logging, data"},
-    [PLAN_C_RANK_SPREAD] = {"rank_spread", 0.01, "1", 0.002, 0.03,
+    [PLAN_C_RANK_SPREAD] = {"rank_spread", 0.0005, "1", 0.0005, 0.03,
                             "standard deviation of the speed of nodes that are nominally the same"},
-    [PLAN_C_PRODUCTION] = {"production", 0.88, "1", 0.75, 1.0,
+    [PLAN_C_PRODUCTION] = {"production", 0.91, "1", 0.75, 1.0,
                            "speed of a long production run over that of a tuned benchmark of the same layout"},
     [PLAN_C_SERVING_READ] = {"serving_read", 0.83, "1", 0.77, 0.91,
                              "part of the data sheet's memory bandwidth that a decode step reaches"},

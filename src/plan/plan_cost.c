@@ -12,9 +12,12 @@
 
 /* Years in which attention kernels came into general use: fused ones (FlashAttention), and those made for each chip. */
 #define YEAR_FUSED_ATTENTION 2022.6
-#define YEAR_SECOND_ATTENTION 2023.75
-#define YEARS_TO_ATTENTION 0.75 /* from a chip's launch until its own attention kernels begin to appear */
+#define YEAR_SECOND_ATTENTION 2024.0
+#define YEARS_TO_ATTENTION 0.0
 
+/* Reads and writes where every operation is a kernel, over those of fused kernels: a norm has four, a rotation five, a
+ * gated activation two, each sum one; counted in PyTorch's own modules. */
+#define EAGER_TRAFFIC 3.5
 /* The year that the constants of experts are for. */
 #define YEAR_EXPERTS 2025.0
 /* From this year on, attention with sinks (GPT-OSS) has a fused kernel for training. */
@@ -26,6 +29,10 @@
 
 double plan_cost_tokens(const struct plan_train *t) {
     return (double)t->layout.micro_batch * t->seq_len / (double)t->layout.cp;
+}
+
+double plan_cost_expert_progress(const struct plan_train *t) {
+    return exp(-(t->year - YEAR_EXPERTS) / plan_constants_value(PLAN_C_EXPERT_AGE));
 }
 
 bool plan_cost_unfused_attention(const struct plan_train *t) { return t->year < YEAR_FUSED_ATTENTION; }
@@ -74,7 +81,8 @@ static void add_product(struct tally *y, enum plan_precision precision, double c
     else y->product_backward += 2 * seconds + count * (2 * bytes + 2 * k * n * y->gradient_bytes) * traffic;
     /* Read in 16 bits, written in both layouts: the activations forward, the gradients backward. Where the casts are
      * kernels of their own, read for the maximum first, and written and read in 16 bits before. */
-    if (is_low(precision)) y->quantise_bytes += count * (m * k + m * n) * (plan_stack_row(y->t->stack)->casts_apart ? 9 : 4);
+    if (is_low(precision))
+        y->quantise_bytes += count * (m * k + m * n) * (plan_stack_row(y->t->stack)->casts_apart ? 9 : 4);
 }
 
 /* Bytes for each token between products, forward; backward is twice that. */
@@ -113,11 +121,6 @@ static void add_ffn_products(struct tally *y, enum plan_precision p, double widt
     add_bytes(y, (m->is_gated ? 6 : 4) * width / tp);
 }
 
-/* What is left of the overheads of experts that there were in early 2025. */
-static double expert_progress(const struct plan_train *t) {
-    return exp(-(t->year - YEAR_EXPERTS) / plan_constants_value(PLAN_C_KERNEL_AGE));
-}
-
 static void add_experts(struct tally *y, enum plan_precision p) {
     const struct plan_model *m = &y->t->model;
     double tp = (double)y->t->layout.tp, d = (double)m->d_model, width = (double)m->d_expert;
@@ -128,7 +131,7 @@ static void add_experts(struct tally *y, enum plan_precision p) {
     add_product(y, p, local, rows, (m->is_gated ? 2 : 1) * width, d);
     add_product(y, p, local, rows, d, width);
     /* Sorted by expert and back: each copy of a token is read and written twice. */
-    double sorting = plan_constants_value(PLAN_C_EXPERT_TRAFFIC) * expert_progress(y->t);
+    double sorting = plan_constants_value(PLAN_C_EXPERT_TRAFFIC) * plan_cost_expert_progress(y->t);
     add_bytes(y, k * ((m->is_gated ? 6 : 4) * width + 8 * d * fmax(1, sorting)) / tp);
 }
 
@@ -191,7 +194,7 @@ static void host_seconds(const struct plan_train *t, enum plan_layer_kind kind, 
     double backward = c->product.backward + c->attention.backward + c->elementwise.backward;
     double host_forward = fmax(0, launch - forward), host_backward = fmax(0, 2 * launch - backward);
     if (kind == PLAN_LAYER_EXPERTS) {
-        double routing = plan_constants_value(PLAN_C_EXPERT_LAYER) * expert_progress(t);
+        double routing = plan_constants_value(PLAN_C_EXPERT_LAYER) * plan_cost_expert_progress(t);
         host_forward += routing / 3;
         host_backward += routing * 2 / 3;
     }
@@ -219,8 +222,8 @@ void plan_cost_layer(const struct plan_train *t, enum plan_layer_kind kind, stru
         if (kind == PLAN_LAYER_EXPERTS) add_experts(&y, t->precision);
         else add_ffn_products(&y, t->precision, (double)t->model.d_ff);
     }
-    double factor = plan_constants_value(stack->is_fused ? PLAN_C_ELEMENTWISE_FUSED : PLAN_C_ELEMENTWISE_EAGER);
-    double quantise = y.quantise_bytes * plan_constants_value(PLAN_C_LOW_PRECISION_SHARE) / y.memory / 2;
+    double factor = plan_constants_value(PLAN_C_ELEMENTWISE) * (stack->is_fused ? 1 : EAGER_TRAFFIC);
+    double quantise = y.quantise_bytes * plan_constants_value(PLAN_C_LOW_PRECISION_TRAFFIC) / y.memory / 2;
     c.product = (struct plan_seconds){y.product_forward, y.product_backward};
     c.elementwise = (struct plan_seconds){y.forward_bytes * factor / y.memory + quantise,
                                           y.backward_bytes * factor / y.memory + quantise};

@@ -30,6 +30,8 @@ double plan_cost_tokens(const struct plan_train *t);
 bool plan_cost_unfused_attention(const struct plan_train *t);
 /* How far the software has come on the chip: 0 when it ships, to 1. */
 double plan_cost_maturity(const struct plan_train *t);
+/* What is left of the overheads of experts that there were in early 2025; more than 1 before. */
+double plan_cost_expert_progress(const struct plan_train *t);
 /* Sustained FLOP/s of large products of a precision. */
 double plan_cost_rate(const struct plan_train *t, enum plan_precision precision);
 

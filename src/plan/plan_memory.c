@@ -162,8 +162,7 @@ void plan_train_memory(const struct plan_train *t, int64_t stage, struct plan_me
     r.activations_bytes = activation_bytes(t, stage);
     r.logits_bytes = logits_bytes(t, stage);
     double held_bytes = r.weights_bytes + r.gradients_bytes + r.optimizer_bytes + r.activations_bytes + r.logits_bytes;
-    r.buffers_bytes =
-        RESERVED_BYTES + LOST_PART * (r.activations_bytes + r.logits_bytes);
+    r.buffers_bytes = RESERVED_BYTES + LOST_PART * (r.activations_bytes + r.logits_bytes);
     r.total_bytes = held_bytes + r.buffers_bytes;
     *ret = r;
 }

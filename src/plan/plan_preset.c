@@ -106,7 +106,7 @@ static const struct preset presets[] = {
         .d_model = 7168, .n_layers = 61, .n_heads = 128, .n_kv_heads = 128, .head_size = 128, .d_ff = 18432,
         .n_vocab = 129280, .n_context = 163840, .is_gated = true, .n_experts = 256, .n_active_experts = 8,
         .d_expert = 2048, .d_shared = 2048, .n_dense_layers = 3, .q_rank = 1536, .kv_rank = 512, .rope_size = 64,
-        .value_size = 128, .n_mtp_layers = 1}},
+        .value_size = 128, .n_mtp_layers = 1, .n_routed_groups = 4}},
     {"kimi-k2", "kimi_k2, kimi k2 1t", {
         .d_model = 7168, .n_layers = 61, .n_heads = 64, .n_kv_heads = 64, .head_size = 128, .d_ff = 18432,
         .n_vocab = 163840, .n_context = 131072, .is_gated = true, .n_experts = 384, .n_active_experts = 8,

@@ -97,6 +97,7 @@ static void expert_copies(const struct plan_train *t, double *ret_far, double *r
     *ret_all = k * (ep - 1) / ep;
     *ret_far = domains > 1 ? k * (domains - 1) / domains : 0;
     bool once = t->year >= YEAR_DEDUPLICATED_EXPERTS || t->stack == PLAN_STACK_DEEPSEEK;
+    if (t->model.n_routed_groups) domains = fmin(domains, (double)t->model.n_routed_groups);
     if (once && domains > 1) *ret_far = fmin(*ret_far, (domains - 1) * (1 - pow(1 - 1 / domains, k)));
 }
 
@@ -109,9 +110,11 @@ static struct plan_seconds expert_seconds(const struct plan_train *t, const stru
     double seconds = bytes * far / (network_bytes_per_s(t) * achieved);
     seconds = fmax(seconds, bytes * all / (t->chip->link_bytes_per_s * achieved)) + 2 * latency_s(t);
     if (!t->is_balanced) seconds *= FREE_ROUTING;
-    if (!plan_stack_row(t->stack)->hides_experts) return (struct plan_seconds){seconds, seconds};
+    /* Software learns to run it beside computing (DualPipe, batches in halves); DeepSeek's does from the start. */
+    double bare = plan_stack_row(t->stack)->hides_experts ? 0 : fmin(1, plan_cost_expert_progress(t));
     struct plan_seconds computing = plan_cost_total(cost);
-    return (struct plan_seconds){exposed(seconds, computing.forward), exposed(seconds, computing.backward)};
+    return (struct plan_seconds){bare * seconds + exposed((1 - bare) * seconds, computing.forward),
+                                 bare * seconds + exposed((1 - bare) * seconds, computing.backward)};
 }
 
 /* ZeRO-3: weights are gathered for the forward and again for the backward pass, gradients scattered. */

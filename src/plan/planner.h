@@ -28,6 +28,7 @@ struct plan_model {
     int64_t n_experts, n_active_experts, d_expert;
     int64_t d_shared;       /* width of all shared experts of a layer together */
     int64_t n_dense_layers; /* how many of the L layers have no experts */
+    int64_t n_routed_groups; /* a token goes to at most so many groups of experts (nodes); 0: to any */
     /* Latent attention (MLA); kv_rank 0: ordinary attention. */
     int64_t q_rank, kv_rank, rope_size, value_size; /* head_size is then the part of a head without rotation */
     /* Sliding windows; window 0: none. */

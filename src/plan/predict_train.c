@@ -128,10 +128,12 @@ static int64_t choose_experts(const struct plan_train *t) {
 }
 
 /* Parts of a stage: with interleaving the most that leave a whole number of layers to each, up to what recipes use. */
-static int64_t choose_parts(const struct plan_train *t) {
+static int64_t choose_parts(const struct predict_row *row, const struct plan_train *t) {
     int64_t best = 1, layers = t->model.n_layers;
-    if (t->layout.pp <= 1 || t->stack == PLAN_STACK_NANOTRON || t->stack == PLAN_STACK_EAGER) return 1;
-    if (plan_memory_micro_batches(t) < t->layout.pp) return 1;
+    bool is_simple = t->stack == PLAN_STACK_NANOTRON || t->stack == PLAN_STACK_EAGER ||
+                     predict_columns_mention(row, "deepspeed") || predict_columns_mention(row, "mt-nlg");
+    if (t->layout.pp <= 1 || is_simple || plan_memory_micro_batches(t) < t->layout.pp) return 1;
+    if (t->stack == PLAN_STACK_TORCH) return layers >= 2 * t->layout.pp ? 2 : 1; /* its default: two parts */
     for (int64_t v = 2; v <= 8; v++)
         if (layers % (t->layout.pp * v) == 0 || (layers + 2) % (t->layout.pp * v) == 0) best = v;
     return best;
@@ -210,7 +212,7 @@ static cria_status complete_layout(const struct predict_row *row, struct plan_tr
     y->micro_batch = micro ? micro : choose_micro_batch(t);
     if ((double)y->micro_batch > rows) y->micro_batch = (int64_t)fmax(1, rows);
     if (rows < 1) t->batch_tokens = t->seq_len * (double)y->dp;
-    y->virtual_stages = parts >= 0 ? (parts > 1 ? parts : 1) : choose_parts(t);
+    y->virtual_stages = parts >= 0 ? (parts > 1 ? parts : 1) : choose_parts(row, t);
     if (y->pp > 1 && y->pp * y->virtual_stages > t->model.n_layers + 2) y->virtual_stages = 1;
     if (t->model.n_experts) {
         int64_t ep = count_of(row, PREDICT_EP), ranks = y->dp * y->tp * y->cp;
