@@ -74,6 +74,10 @@ class Pages(unittest.TestCase):
             self.complete("cria", "generate", "--cpu-mask", "a"), ["avx2", "avx512", "avx512bf16", "amx"]
         )
         self.assertEqual(self.complete("cria", "completion", "z"), ["zsh"])
+        self.assertEqual(self.complete("cria", "tok"), ["tokenize", "tokenizer"])
+        self.assertEqual(self.complete("cria", "tokenizer", "t"), ["train"])
+        self.assertEqual(self.complete("cria", "tokenizer", "train", "--vocab"), ["--vocab-size"])
+        self.assertEqual(self.complete("cria", "tokenizer", "train", "--splitter", "g"), ["gpt2"])
 
     def test_zsh_script_is_zsh(self):
         result = run("completion", "zsh")
