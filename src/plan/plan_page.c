@@ -52,29 +52,34 @@ static void draw_costs(struct page *p, const struct scenario_answer *a) {
     if (a->n_costs > 0) page_waterfall(p, &chart);
 }
 
+/* Each input's two ends as bars from where the answer is: left is less, right is more. */
 static void draw_levers(struct page *p, const struct scenario_told *t) {
+    static const char *const colours[] = {"10 % less of the input", "10 % more of it"};
     const char *names[LEVERS_SHOWN];
-    double less[LEVERS_SHOWN], more[LEVERS_SHOWN];
-    size_t n = 0;
+    struct chart_span spans[2 * LEVERS_SHOWN];
+    size_t n_spans = 0;
+    int n = 0;
     for (int i = 0; i < t->n_levers && n < LEVERS_SHOWN; i++, n++) {
+        const double ends[] = {t->levers[i].at_less, t->levers[i].at_more};
         names[n] = scenario_param_row(t->levers[i].param)->key;
-        less[n] = isfinite(t->levers[i].at_less) ? t->levers[i].at_less : 0;
-        more[n] = isfinite(t->levers[i].at_more) ? t->levers[i].at_more : 0;
+        for (int k = 0; k < 2; k++)
+            if (isfinite(ends[k]))
+                spans[n_spans++] =
+                    (struct chart_span){.lane = n, .start = fmin(0, ends[k]), .end = fmax(0, ends[k]), .colour = k + 1};
     }
     const struct scenario_figure *f = scenario_figure(t->answer, scenario_main_figure(t->answer->question.kind));
     char title[128];
-    snprintf(title, sizeof title, "What moves %s", f ? f->label : "the answer");
-    const struct chart_bar_series series[] = {{.name = "10 % less", .values = less},
-                                              {.name = "10 % more", .values = more}};
-    const struct chart_bars chart = {.title = title,
-                                     .description = "Each input alone by ten percent, the others as they are.",
-                                     .categories = names,
-                                     .n_categories = n,
-                                     .series = series,
-                                     .n_series = 2,
-                                     .is_horizontal = true,
-                                     .axis = {.kind = UNITS_FRACTION}};
-    if (n > 0) page_bars(p, &chart);
+    snprintf(title, sizeof title, "What moves: %s", f ? f->label : "the answer");
+    const struct chart_timeline chart = {.title = title,
+                                         .description = "Each input alone by ten percent, the others as they are.",
+                                         .lanes = names,
+                                         .n_lanes = n,
+                                         .spans = spans,
+                                         .n_spans = n_spans,
+                                         .colour_names = colours,
+                                         .n_colour_names = 2,
+                                         .axis = {.label = "change of the answer", .kind = UNITS_FRACTION}};
+    if (n > 0) page_timeline(p, &chart);
 }
 
 static void add_one(struct page *p, const struct scenario_told *t) {

@@ -120,6 +120,11 @@ static void add_engine(struct scenario_answer *a) {
                  p->memory.total_bytes / c->engine.chip->memory_bytes);
 }
 
+/* A break-even that is needed at all. */
+static void add_if(struct scenario_answer *a, const char *key, const char *label, enum units_kind kind, double value) {
+    if (value > 0) scenario_add(a, key, label, kind == UNITS_MONEY ? "US$" : "1", kind, value);
+}
+
 /* How the service earns, where a price is set. */
 static cria_status add_market(struct scenario_answer *a, const struct demand *d, const struct economics_year *y,
                               struct cria_error *err) {
@@ -145,17 +150,15 @@ static cria_status add_market(struct scenario_answer *a, const struct demand *d,
         scenario_add(a, "margin", "margin", "1", UNITS_FRACTION, r.margin);
         scenario_mark(a);
     }
-    scenario_add(a, "break-even-token-price", "break-even price of a million tokens", "US$", UNITS_MONEY,
-                 r.break_even_usd_per_million_tokens);
-    scenario_add(
-        a, "break-even-subscription",
-        has_subscription ? "break-even subscription a month" : "subscription a month that paying users alone need",
-        "US$", UNITS_MONEY, r.break_even_subscription_usd);
+    add_if(a, "break-even-token-price", "break-even price of a million tokens", UNITS_MONEY,
+           r.break_even_usd_per_million_tokens);
+    add_if(a, "break-even-subscription",
+           has_subscription ? "break-even subscription a month" : "subscription a month that paying users alone need",
+           UNITS_MONEY, r.break_even_subscription_usd);
     if (has_subscription && r.break_even_paying_part <= 1)
-        scenario_add(a, "break-even-paying-part", "paying users to break even", "1", UNITS_FRACTION,
-                     r.break_even_paying_part);
-    scenario_add(a, "break-even-advertising", "advertising a user and year to break even", "US$", UNITS_MONEY,
-                 r.break_even_advertising_usd);
+        add_if(a, "break-even-paying-part", "paying users to break even", UNITS_FRACTION, r.break_even_paying_part);
+    add_if(a, "break-even-advertising", "advertising a user and year to break even", UNITS_MONEY,
+           r.break_even_advertising_usd);
     return CRIA_OK;
 }
 
