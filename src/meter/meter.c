@@ -172,5 +172,3 @@ void meter_destroy(meter **m) {
     alloc_free(*m);
     *m = NULL;
 }
-
-double meter_kwh(double joules) { return joules / METER_JOULES_PER_KWH; }

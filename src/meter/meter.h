@@ -1,4 +1,4 @@
-/* meter.h: how much energy a run takes, and what that costs in money and carbon dioxide.
+/* meter.h: how much energy a run takes.
  *
  * Joules come from the processor's own counters (RAPL, through Linux's powercap) where they can be read: those of every
  * package and its memory, which is all that the machine's processors do in that time, whoever asked for it. Elsewhere
@@ -16,11 +16,6 @@
 /* The model where nothing is said: a small server with its power supply, and one busy core of it. */
 #define METER_IDLE_WATTS 20.0
 #define METER_CORE_WATTS 10.0
-/* World averages: grams of carbon dioxide for a kilowatt hour (Ember, 2023), and dollars. */
-#define METER_GRAMS_PER_KWH 480.0
-#define METER_PRICE_PER_KWH 0.15
-
-#define METER_JOULES_PER_KWH 3.6e6
 
 struct meter_options {
     const char *powercap;          /* the folder of the counters; NULL: the system's; "": none, always estimate */
@@ -45,7 +40,5 @@ void meter_read(meter *m, struct meter_reading *ret);
 const char *meter_source(const meter *m);
 /* Takes NULL; clears the caller's pointer. */
 void meter_destroy(meter **m);
-
-double meter_kwh(double joules);
 
 #endif

@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/random.h"
 #include "report/run_log.h"
 #include "report/run_page.h"
 
@@ -194,6 +196,47 @@ static void test_page(void **state) {
     run_log_free(&log);
 }
 
+/* Catches a crash, a leak or a number that is none on the page, for files with random bytes changed, cut and repeated.
+ */
+static void test_mutants(void **state) {
+    (void)state;
+    static const char manifest[] = "{\"options\":{\"lr\":\"3e-4\",\"betas\":[1,2],\"deep\":{\"x\":null}},\"y\":true}";
+    static const char marks[] = "{}[]\",:\n\\-e9x";
+    const uint64_t seed = (uint64_t)time(NULL);
+    uint64_t draws = 0;
+    int n_read = 0;
+    printf("seed %llu\n", (unsigned long long)seed);
+    for (int k = 0; k < 400; k++) {
+        char lines[sizeof two_steps], facts[sizeof manifest];
+        memcpy(lines, two_steps, sizeof lines);
+        memcpy(facts, manifest, sizeof facts);
+        for (int change = 0; change < 1 + k % 3; change++) {
+            const uint64_t r = random_u64(seed, RANDOM_TEST, draws++);
+            char *text = k % 2 ? lines : facts;
+            const size_t n = k % 2 ? sizeof lines - 1 : sizeof facts - 1;
+            text[(r >> 8) % n] = r & 128 ? marks[r % (sizeof marks - 1)] : (char)(r & 127);
+        }
+        struct run_log log = {0};
+        struct page p = page_make();
+        struct cria_error err = {0};
+        assert_int_equal(file_write_atomic(log_path, lines, sizeof lines - 1, NULL), CRIA_OK);
+        assert_int_equal(file_write_atomic(manifest_path, facts, sizeof facts - 1, NULL), CRIA_OK);
+        const cria_status status = run_log_read(&log, folder, &err);
+        if (status == CRIA_OK) {
+            const struct run_page_options options = {.title = "run", .currency = "$"};
+            assert_int_equal(run_page_build(&p, &log, &options, NULL), CRIA_OK);
+            assert_null(strstr(buffer_text(&p.out), "=\"nan"));
+            n_read++;
+        } else {
+            assert_true(status == CRIA_FORMAT || status == CRIA_LIMIT || status == CRIA_RANGE);
+            assert_true(strlen(err.text) > 10);
+        }
+        page_free(&p);
+        run_log_free(&log);
+    }
+    assert_true(n_read > 20 && n_read < 380);
+}
+
 /* Catches a leak or a crash wherever memory runs out on the way from the files to the page. */
 static void test_no_memory(void **state) {
     (void)state;
@@ -222,6 +265,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_wrong_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_facts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_page, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_mutants, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_memory, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
