@@ -10,10 +10,12 @@
 #include "plan/plan_stack.h"
 #include "plan/plan_traffic.h"
 
-/* The CUDA context and the buffers of NCCL, as published memory profiles show them. */
-#define RESERVED_BYTES 2.5e9
-/* Lost between allocations, of what comes and goes in a step: 5 to 10 percent in the same profiles. */
-#define LOST_PART 0.075
+/* What the allocator of the framework reports is predicted, because that is what runs print: workspaces of the products
+ * and buffers of the collectives, and a little lost between allocations. The driver's own memory comes on top. */
+#define RESERVED_BYTES 1.0e9
+#define LOST_PART 0.03
+/* PyTorch's own tools print what is reserved, pieces between allocations included: 10 percent more in its profiles. */
+#define RESERVED_PART 0.10
 
 int64_t plan_memory_parts(const struct plan_train *t) {
     return t->layout.virtual_stages > 1 && t->layout.pp > 1 ? t->layout.virtual_stages : 1;
@@ -83,15 +85,18 @@ static double layer_bytes(const struct plan_train *t, bool has_experts) {
         has_experts ? (double)m->d_shared + (double)m->n_active_experts * (double)m->d_expert : (double)m->d_ff;
     double copies =
         has_experts ? 2 * (double)m->n_active_experts * d * 2 : 0; /* dispatched, and before they are summed */
-    /* Two residuals, two norms' outputs, q, k, v, the attention's output and the next product's input. */
-    double attention = 2 * 2 * d + 2 * low * d + 2 * (heads + 2 * kv) + (2 + low) * heads;
-    double ffn = m->is_gated ? (2 * 2 + low + 1) * width : (2 + low) * width;
+    bool is_sharded = plan_stack_row(t->stack)->is_sharded,
+         is_selective = t->layout.recompute == PLAN_RECOMPUTE_SELECTIVE;
+    /* Two residuals, two norms' outputs, q, k, v, the attention's output and, in 8 bits, its copy; gate, up and their
+     * product. Megatron's selective recomputation makes the norms' outputs and that product again. */
+    double repeated = is_selective && !is_sharded ? 0 : 1;
+    double attention = 2 * 2 * d + repeated * 2 * low * d + 2 * (heads + 2 * kv) + (low < 2 ? 3 : 2) * heads;
+    double ffn = m->is_gated ? (2 * 2 + repeated * low) * width : (2 + repeated * low) * width;
     if (!plan_stack_row(t->stack)->is_fused) attention += 4 * d, ffn += 2 * width;
     if (plan_cost_unfused_attention(t) && t->layout.recompute == PLAN_RECOMPUTE_NONE)
         attention += 5 * (double)m->n_heads * t->seq_len;
     double bytes = (attention + ffn + copies) / tp;
-    bool is_sharded = plan_stack_row(t->stack)->is_sharded;
-    if (t->layout.recompute == PLAN_RECOMPUTE_SELECTIVE && is_sharded) bytes = 0.5 * bytes;
+    if (is_selective && is_sharded) bytes = 0.5 * bytes;
     return tokens * bytes;
 }
 
@@ -162,7 +167,8 @@ void plan_train_memory(const struct plan_train *t, int64_t stage, struct plan_me
     r.activations_bytes = activation_bytes(t, stage);
     r.logits_bytes = logits_bytes(t, stage);
     double held_bytes = r.weights_bytes + r.gradients_bytes + r.optimizer_bytes + r.activations_bytes + r.logits_bytes;
-    r.buffers_bytes = RESERVED_BYTES + LOST_PART * (r.activations_bytes + r.logits_bytes);
+    r.buffers_bytes = RESERVED_BYTES + (stack->is_sharded && t->stack != PLAN_STACK_JAX ? RESERVED_PART : LOST_PART) *
+                                           (r.activations_bytes + r.logits_bytes);
     r.total_bytes = held_bytes + r.buffers_bytes;
     *ret = r;
 }
@@ -176,4 +182,28 @@ void plan_memory_fullest(const struct plan_train *t, struct plan_memory *ret) {
         if (m.total_bytes > best.total_bytes) best = m;
     }
     *ret = best;
+}
+
+/* ---- choosing ---- */
+
+static bool fits(const struct plan_train *t, double limit_bytes) {
+    struct plan_memory m;
+    plan_memory_fullest(t, &m);
+    return m.total_bytes <= limit_bytes;
+}
+
+bool plan_memory_choose_recompute(struct plan_train *t, double limit_bytes) {
+    t->layout.recompute_part = 0;
+    for (int r = PLAN_RECOMPUTE_NONE; r <= PLAN_RECOMPUTE_SELECTIVE; r++) {
+        t->layout.recompute = (enum plan_recompute)r;
+        if (fits(t, limit_bytes)) return true;
+    }
+    t->layout.recompute = PLAN_RECOMPUTE_FULL;
+    if (!fits(t, limit_bytes)) return false;
+    for (int tenth = 1; tenth < 10; tenth++) {
+        t->layout.recompute_part = 0.1 * tenth;
+        if (fits(t, limit_bytes)) return true;
+    }
+    t->layout.recompute_part = 0;
+    return true;
 }

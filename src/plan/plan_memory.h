@@ -16,6 +16,9 @@ int64_t plan_memory_parts(const struct plan_train *t);
 int64_t plan_memory_micro_batches(const struct plan_train *t);
 /* Parameters on a rank of a stage before data-parallel sharing: all but experts, and experts. */
 void plan_memory_params(const struct plan_train *t, int64_t stage, double *ret_common, double *ret_experts);
+/* Sets the least recomputation with which the fullest stage stays under a limit; false, and all of it, where none does.
+ */
+bool plan_memory_choose_recompute(struct plan_train *t, double limit_bytes);
 /* The fullest stage. */
 void plan_memory_fullest(const struct plan_train *t, struct plan_memory *ret);
 

@@ -11,7 +11,10 @@
 #include "plan/planner.h"
 
 #define MAX_TP 16
+#define MAX_PARTS 8
 #define LONG_SEQUENCE 16384.0
+/* What a layout may fill of a chip's memory: the driver, the collectives and our own error need the rest. */
+#define LIMIT_PART 0.94
 
 struct search {
     const struct plan_train *base; /* borrowed */
@@ -22,15 +25,16 @@ struct search {
     int64_t n_tried;
 };
 
-static bool fits(struct search *s, const struct plan_train *t) {
+/* Remembers the smallest of all layouts, for the message where none fits. */
+static void note(struct search *s, const struct plan_train *t) {
     struct plan_memory m;
-    plan_memory_fullest(t, &m);
     s->n_tried++;
+    if (s->n) return;
+    plan_memory_fullest(t, &m);
     if (s->least.total_bytes == 0 || m.total_bytes < s->least.total_bytes) {
         s->least = m;
         s->least_layout = t->layout;
     }
-    return m.total_bytes <= 0.94 * t->chip->memory_bytes;
 }
 
 static void keep(struct search *s, const struct plan_train *t) {
@@ -51,12 +55,8 @@ static void try_micro_batches(struct search *s, struct plan_train *t) {
     for (int64_t b = 1; b <= 4 && (double)b <= rows; b *= 2) {
         if (fmod(rows, (double)b) != 0) continue;
         t->layout.micro_batch = b;
-        for (int r = PLAN_RECOMPUTE_NONE; r <= PLAN_RECOMPUTE_FULL; r++) {
-            t->layout.recompute = (enum plan_recompute)r;
-            if (!fits(s, t)) continue;
-            keep(s, t);
-            break;
-        }
+        if (plan_memory_choose_recompute(t, LIMIT_PART * t->chip->memory_bytes)) keep(s, t);
+        note(s, t);
     }
 }
 
@@ -69,12 +69,11 @@ static void try_schedules(struct search *s, struct plan_train *t) {
         try_micro_batches(s, t);
         return;
     }
-    if (plan_memory_micro_batches(t) < t->layout.pp) return;
-    int64_t last = 1;
-    for (int64_t v = 8; v >= 2; v--) {
+    for (int64_t v = 2; v <= MAX_PARTS; v++) {
         bool divides = t->model.n_layers % (t->layout.pp * v) == 0 || (t->model.n_layers + 2) % (t->layout.pp * v) == 0;
-        if (!divides || last > 1) continue;
-        last = t->layout.virtual_stages = v;
+        t->layout.micro_batch = 1;
+        if (!divides || plan_memory_micro_batches(t) < t->layout.pp) continue;
+        t->layout.virtual_stages = v;
         try_micro_batches(s, t);
     }
 }

@@ -10,7 +10,7 @@
 
 #define MAX_CHIPS 10000000.0
 /* Up to this part of its memory a chip is filled before anything is recomputed; our estimate may be that much off. */
-#define FULL_MEMORY 1.05
+#define FULL_MEMORY 1.03
 
 /* ---- what the row says ---- */
 
@@ -93,15 +93,6 @@ static double used(const struct plan_train *t) {
     return m.total_bytes / t->chip->memory_bytes;
 }
 
-/* Recomputes as many layers as have to be. */
-static bool choose_part(struct plan_train *t) {
-    t->layout.recompute = PLAN_RECOMPUTE_FULL;
-    for (t->layout.recompute_part = 0.1; t->layout.recompute_part < 0.95; t->layout.recompute_part += 0.1)
-        if (used(t) <= FULL_MEMORY) return true;
-    t->layout.recompute_part = 0;
-    return used(t) <= FULL_MEMORY;
-}
-
 /* The least recomputation that fits; where a whole copy of the weights does not fit at all, they are shared out. */
 static void choose_recompute(struct plan_train *t, int stated) {
     if (stated >= 0) {
@@ -109,14 +100,10 @@ static void choose_recompute(struct plan_train *t, int stated) {
         if (t->layout.zero < 3 && t->layout.pp == 1 && used(t) > 1.1) t->layout.zero = 3;
         return;
     }
-    for (int again = 0; again < 2; again++) {
-        t->layout.recompute = PLAN_RECOMPUTE_NONE;
-        if (used(t) <= FULL_MEMORY) return;
-        t->layout.recompute = PLAN_RECOMPUTE_SELECTIVE;
-        if (used(t) <= FULL_MEMORY || choose_part(t)) return;
-        if (t->layout.pp > 1 || t->layout.zero == 3) return;
-        t->layout.zero = 3;
-    }
+    double limit = FULL_MEMORY * t->chip->memory_bytes;
+    if (plan_memory_choose_recompute(t, limit) || t->layout.pp > 1 || t->layout.zero == 3) return;
+    t->layout.zero = 3;
+    (void)plan_memory_choose_recompute(t, limit);
 }
 
 /* Ranks of experts: as many as there are experts and ranks of a stage, inside one scale-up domain if it may be. */
