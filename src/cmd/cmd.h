@@ -33,6 +33,8 @@ cmd_fn cmd_template;
 cmd_fn cmd_tokenize;
 cmd_fn cmd_tokenizer_eval;
 cmd_fn cmd_tokenizer_train;
+cmd_fn cmd_train;
+cmd_fn cmd_verify;
 cmd_fn cmd_version;
 
 #endif

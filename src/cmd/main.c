@@ -31,6 +31,8 @@ static cmd_fn *const functions[CONF_COMMAND_COUNT] = {
     [CONF_DOCTOR] = cmd_doctor,
     [CONF_COMPLETION] = cmd_completion,
     [CONF_OPTIONS] = cmd_options,
+    [CONF_TRAIN] = cmd_train,
+    [CONF_VERIFY] = cmd_verify,
     [CONF_VERSION] = cmd_version,
 };
 

@@ -16,5 +16,6 @@ extern const struct conf_option conf_rows_run[CONF_RUN_END];
 extern const struct conf_option conf_rows_tokenizer[CONF_TOKENIZER_END - CONF_TOKENIZER_FIRST];
 extern const struct conf_option conf_rows_report[CONF_REPORT_END - CONF_REPORT_FIRST];
 extern const struct conf_option conf_rows_plan[CONF_PLAN_END - CONF_PLAN_FIRST];
+extern const struct conf_option conf_rows_train[CONF_TRAIN_END - CONF_TRAIN_FIRST];
 
 #endif

@@ -11,8 +11,9 @@ static const struct {
     {conf_rows_tokenizer, CONF_TOKENIZER_FIRST, CONF_TOKENIZER_END},
     {conf_rows_report, CONF_REPORT_FIRST, CONF_REPORT_END},
     {conf_rows_plan, CONF_PLAN_FIRST, CONF_PLAN_END},
+    {conf_rows_train, CONF_TRAIN_FIRST, CONF_TRAIN_END},
 };
-_Static_assert(CONF_ID_COUNT == CONF_PLAN_END, "the last area ends the ids");
+_Static_assert(CONF_ID_COUNT == CONF_TRAIN_END, "the last area ends the ids");
 
 static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
     [CONF_CHAT] =
@@ -214,6 +215,29 @@ static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
                       .summary = "the version of the program and of its arithmetic",
                       .details = "",
                       .examples = ""},
+    [CONF_TRAIN] =
+        {.name = "train",
+         .arguments = "[RUN.yaml]",
+         .summary = "train a model, or go on with a run",
+         .details = "The model: --init, --preset, or a shape. The data: --data or --rows. RUN.yaml holds options by\n"
+                    "name; an argument goes before it. With `phases` it lists stretches of the data folder: name,\n"
+                    "seq-len, rope-base, rows. The same call goes on with a run that was stopped or killed, and gives\n"
+                    "the weights that it would have had. SIGTERM and SIGUSR1 let the step end, save, and exit with 0;\n"
+                    "a second one ends the process at once. DIR then holds run.json, log.jsonl, checkpoints, model.",
+         .examples = "cria train run.yaml --out runs/first\n"
+                     "cria train --preset 5m --data books --steps 1000 --out runs/5m\n"
+                     "cria train --init smollm2 --rows rows.jsonl --steps 20 --lr 1e-5 --schedule constant --out tuned",
+         .max_arguments = 1},
+    [CONF_VERIFY] =
+        {.name = "verify",
+         .arguments = "RUN",
+         .summary = "replay steps of a training run and hold them to its log",
+         .details = "Begins from a checkpoint, or from the first weights, and compares loss, gradient norm and weight\n"
+                    "digests of every step, bit for bit; says which step first differs. Any machine, instruction set\n"
+                    "and number of threads will do. --data, --rows and --init say where those lie now.",
+         .examples = "cria verify runs/first --from 500 --to 520",
+         .min_arguments = 1,
+         .max_arguments = 1},
 };
 
 _Static_assert(CONF_COMMAND_COUNT <= 64, "a command is a bit of conf_option.commands");

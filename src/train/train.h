@@ -75,6 +75,10 @@ CRIA_MUST_CHECK cria_status train_plan(const struct train_options *options, stru
                                        struct cria_error *err);
 /* Floating point operations of the run: rows of full length, one document each. */
 double train_flops(const struct train_options *options);
+/* Seconds of a step of this run on this machine as it is now: one step of the run's own is computed twice, and nothing
+ * is written. */
+CRIA_MUST_CHECK cria_status train_estimate(const struct train_options *options, double *ret_seconds,
+                                           struct cria_error *err);
 
 /* How a run ended. */
 struct train_end {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "train/train_session.h"
 
@@ -26,6 +27,26 @@ cria_status train_plan(const struct train_options *options, struct train_memory 
     *ret = m;
 out:
     llama_layout_destroy(&layout);
+    return status;
+}
+
+cria_status train_estimate(const struct train_options *options, double *ret_seconds, struct cria_error *err) {
+    struct train_session *s = NULL;
+    struct train_gradient g;
+    double seconds = 0;
+    cria_status status;
+    TRY(train_plan_check(options, err));
+    TRY(train_session_create(&s, options, err));
+    TRY(train_session_begin(s, err));
+    for (int pass = 0; pass < 2; pass++) { /* the first one touches the memory for the first time */
+        const double start = clock_seconds();
+        TRY(train_session_gradient(s, &g, err));
+        train_session_update(s, &g);
+        seconds = clock_seconds() - start;
+    }
+    *ret_seconds = seconds;
+out:
+    train_session_destroy(&s);
     return status;
 }
 
