@@ -107,7 +107,7 @@ static void test_outer(void **state) {
         o->n_a = round % 5 == 0 ? 150 + draw_to(300) : draw_to(90);
         o->n_b = draw_to(100);
         if (round % 8 == 7) { /* more steps than a block of the loops has */
-            o->n_tokens = 500 + draw_to(600);
+            o->n_tokens = 500 + draw_to(1200);
             o->n_a = draw_to(20);
             o->n_b = draw_to(40);
         }

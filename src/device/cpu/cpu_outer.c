@@ -9,19 +9,16 @@
 #include "device/cpu/cpu.h"
 #include "device/outer_scratch.h"
 
-enum {
-    TURN_STEPS = 2,    /* tokens of one piece of packing, in steps */
-    TURN_GROUPS = 4,   /* its groups of 16 columns */
-    STEPS_AT_ONCE = 16 /* two panels' steps that stay in the nearest cache while all rows of a block meet them */
-};
+enum { GROUPS_AT_ONCE = 4 /* of 16 columns, in one piece of packing */ };
 
 struct outer_work {
     const device *d;
     const struct device_outer *a;
     const struct kernel_product *product;
     struct outer_scratch s;
-    int64_t n_row_blocks;
-    int64_t n_groups; /* pieces of packing along the columns */
+    size_t tile_bytes;
+    int64_t a_pieces, b_pieces; /* pieces of packing along the columns of a step */
+    int64_t n_units;            /* pairs of panels */
 };
 
 static int64_t ceiling(int64_t n, int64_t by) { return (n + by - 1) / by; }
@@ -53,52 +50,47 @@ static void turn_step(const struct outer_work *w, int64_t column, int token_0, f
         product->pack_x(out + (size_t)i * w->s.row_bytes, block + i * ORDER_STEP, n_tokens);
 }
 
-static void turn_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
-    const struct outer_work *w = arg;
-    const int n_columns = TURN_GROUPS * KERNEL_BLOCK;
-    for (int64_t item = begin; item < end; item++) {
-        const int token_0 = (int)(item / w->n_groups) * TURN_STEPS * ORDER_STEP;
-        const int64_t first = item % w->n_groups * n_columns;
-        for (int token = token_0; token < token_0 + TURN_STEPS * ORDER_STEP && token < w->a->n_tokens;
-             token += ORDER_STEP)
-            for (int64_t column = first; column < first + n_columns && column < w->a->n_a; column += KERNEL_BLOCK)
-                turn_step(w, column, token, block_of(w, i_thread));
-    }
+static void turn_piece(const struct outer_work *w, int step, int64_t piece, float *block) {
+    const int64_t first = piece * GROUPS_AT_ONCE * KERNEL_BLOCK, end = first + GROUPS_AT_ONCE * KERNEL_BLOCK;
+    for (int64_t column = first; column < end && column < w->a->n_a; column += KERNEL_BLOCK)
+        turn_step(w, column, step * ORDER_STEP, block);
 }
 
-static void panel_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
-    const struct outer_work *w = arg;
+static void panel_piece(const struct outer_work *w, int step, int64_t piece) {
     const struct device_outer *a = w->a;
-    const size_t tile_bytes = w->s.panel_bytes / (size_t)w->s.n_steps;
-    const int n_columns = TURN_GROUPS * KERNEL_PANEL;
-    (void)i_thread;
-    for (int64_t item = begin; item < end; item++) {
-        const int step = (int)(item / w->n_groups), token = step * ORDER_STEP;
-        const int64_t first = item % w->n_groups * n_columns;
-        uint8_t *tile =
-            a->scratch + w->s.panels_at + (size_t)(first / KERNEL_PANEL) * w->s.panel_bytes + (size_t)step * tile_bytes;
-        for (int64_t column = first; column < first + n_columns && column < a->n_b;
-             column += KERNEL_PANEL, tile += w->s.panel_bytes)
-            w->product->pack_tile(tile, a->b + (size_t)token * a->b_stride + column, a->b_stride,
-                                  at_most(a->n_tokens - token, ORDER_STEP), at_most(a->n_b - column, KERNEL_PANEL));
+    const int token = step * ORDER_STEP;
+    for (int64_t panel = piece * GROUPS_AT_ONCE; panel < (piece + 1) * GROUPS_AT_ONCE; panel++) {
+        const int64_t column = panel * KERNEL_PANEL;
+        if (column >= a->n_b) return;
+        w->product->pack_tile(
+            a->scratch + w->s.panels_at + (size_t)panel * w->s.panel_bytes + (size_t)step * w->tile_bytes,
+            a->b + (size_t)token * a->b_stride + column, a->b_stride, at_most(a->n_tokens - token, ORDER_STEP),
+            at_most(a->n_b - column, KERNEL_PANEL));
     }
 }
 
-/* Adds all tokens to c: n_rows rows from `row`, n_panels panels from `panel`. */
+static void pack_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct outer_work *w = arg;
+    for (int64_t item = begin; item < end; item++) {
+        const int step = (int)(item / (w->a_pieces + w->b_pieces));
+        const int64_t piece = item % (w->a_pieces + w->b_pieces);
+        if (piece < w->a_pieces) turn_piece(w, step, piece, block_of(w, i_thread));
+        else panel_piece(w, step, piece - w->a_pieces);
+    }
+}
+
+/* Adds the tokens to c: n_rows rows from `row`, n_panels panels from `panel`. */
 static void add_tokens(const struct outer_work *w, float *c, size_t c_stride, int64_t row, int64_t panel, int n_rows,
                        int n_panels) {
-    const uint8_t *x = w->a->scratch + (size_t)row * w->s.row_bytes;
-    const uint8_t *tiles = w->a->scratch + w->s.panels_at + (size_t)panel * w->s.panel_bytes;
-    const size_t tile_bytes = w->s.panel_bytes / (size_t)w->s.n_steps;
-    for (int step = 0; step < w->s.n_steps; step += STEPS_AT_ONCE)
-        w->product->run(c, c_stride, x + (size_t)step * w->product->x_step_bytes, w->s.row_bytes,
-                        tiles + (size_t)step * tile_bytes, w->s.panel_bytes, n_rows, n_panels,
-                        at_most(w->s.n_steps - step, STEPS_AT_ONCE), true);
+    w->product->run(c, c_stride, w->a->scratch + (size_t)row * w->s.row_bytes, w->s.row_bytes,
+                    w->a->scratch + w->s.panels_at + (size_t)panel * w->s.panel_bytes, w->s.panel_bytes, n_rows,
+                    n_panels, w->s.n_steps, true);
 }
 
-/* Kernels write whole panels: where the last one is not, its result is made beside. */
+/* Pieces of one block of rows follow each other: the block, the larger operand, stays near while panels pass by.
+ * Kernels write whole panels: where the last one is not, its result is made beside. */
 static void add_piece(const struct outer_work *w, int64_t item, int i_thread) {
-    const int64_t row = item % w->n_row_blocks * OUTER_ROWS, column = item / w->n_row_blocks * OUTER_COLUMNS;
+    const int64_t row = item / w->n_units * OUTER_ROWS, column = item % w->n_units * OUTER_COLUMNS;
     const int n_rows = at_most(w->a->n_a - row, OUTER_ROWS), n_columns = at_most(w->a->n_b - column, OUTER_COLUMNS);
     const int n_panels = (int)ceiling(n_columns, KERNEL_PANEL);
     float *out = w->a->out + (size_t)row * w->a->out_stride + column;
@@ -120,16 +112,26 @@ static void add_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
     for (int64_t item = begin; item < end; item++) add_piece(arg, item, i_thread);
 }
 
-void cpu_outer(device *d, const struct device_outer *a) {
-    if (a->n_tokens <= 0) return;
+static void add_chunk(device *d, const struct device_outer *a) {
     struct outer_work w = {.d = d, .a = a, .product = a->f32 ? &d->table.f32 : &d->table.bf16};
-    team *t = cpu_of(d)->t;
     w.s = outer_scratch_plan(d, a->n_tokens, a->n_a, a->n_b, a->f32);
-    w.n_groups = ceiling(a->n_a, TURN_GROUPS * KERNEL_BLOCK);
-    team_for(t, w.n_groups * ceiling(w.s.n_steps, TURN_STEPS), 1, turn_pieces, &w);
-    w.n_groups = ceiling(a->n_b, TURN_GROUPS * KERNEL_PANEL);
-    team_for(t, w.n_groups * w.s.n_steps, 4, panel_pieces, &w);
-    w.n_row_blocks = ceiling(a->n_a, OUTER_ROWS);
-    const int64_t n_pieces = w.n_row_blocks * ceiling(a->n_b, OUTER_COLUMNS);
-    team_for(t, n_pieces, cpu_grain(d, n_pieces), add_pieces, &w);
+    w.tile_bytes = w.s.panel_bytes / (size_t)w.s.n_steps;
+    w.a_pieces = ceiling(a->n_a, GROUPS_AT_ONCE * KERNEL_BLOCK);
+    w.b_pieces = ceiling(a->n_b, GROUPS_AT_ONCE * KERNEL_PANEL);
+    w.n_units = ceiling(a->n_b, OUTER_COLUMNS);
+    const int64_t n_packings = (w.a_pieces + w.b_pieces) * w.s.n_steps;
+    const int64_t n_products = w.n_units * ceiling(a->n_a, OUTER_ROWS);
+    team_for(cpu_of(d)->t, n_packings, cpu_grain(d, n_packings), pack_pieces, &w);
+    team_for(cpu_of(d)->t, n_products, cpu_grain(d, n_products), add_pieces, &w);
+}
+
+void cpu_outer(device *d, const struct device_outer *a) {
+    const int at_once = OUTER_STEPS * ORDER_STEP;
+    for (int token = 0; token < a->n_tokens; token += at_once) {
+        struct device_outer chunk = *a;
+        chunk.a += (size_t)token * a->a_stride;
+        chunk.b += (size_t)token * a->b_stride;
+        chunk.n_tokens = at_most(a->n_tokens - token, at_once);
+        add_chunk(d, &chunk);
+    }
 }
