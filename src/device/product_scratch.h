@@ -8,6 +8,7 @@
 enum {
     PRODUCT_UNIT = 2 * KERNEL_PANEL, /* outputs of one piece of work: a pair of panels, one step of the next product */
     PRODUCT_ROWS = 240,              /* rows of one piece: many times the rows that a kernel takes at once */
+    PRODUCT_STEPS = 24,              /* steps of two panels that rows meet before the next: 48 KiB of tiles */
     PRODUCT_TILE_STEPS = 8,          /* steps of both panels that are unpacked at once: 16 KiB */
 };
 

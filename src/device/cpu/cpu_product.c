@@ -115,6 +115,18 @@ struct row_block {
     uint8_t *tiles;
 };
 
+/* n_steps steps of two panels of tiles. Rows wait for a few steps of both panels at a time, which stay in the nearest
+ * cache; where K is long, a block of rows would not even stay in the next one. */
+static void multiply_tiles(const struct kernel_product *product, const uint8_t *w, const struct kernel_weights *m,
+                           const uint8_t *x, int n_steps, const struct row_block *rows, float *c) {
+    const size_t tile_bytes = kernel_panel_bytes(m->dtype, 1);
+    for (int step = 0; step < n_steps; step += PRODUCT_STEPS) {
+        const int n = n_steps - step < PRODUCT_STEPS ? n_steps - step : PRODUCT_STEPS;
+        product->run(c, PRODUCT_UNIT, x + (size_t)step * product->x_step_bytes, rows->x_stride,
+                     w + (size_t)step * tile_bytes, m->panel_bytes, rows->n_rows, 2, n, step > 0);
+    }
+}
+
 /* A block of rows times one shard of a unit's two panels. Quantised panels are unpacked a few steps at a time, so that
  * their tiles are still in the nearest cache when the rows meet them; storing and adding an accumulator is exact. */
 static void multiply_shard(const device *d, const struct device_matrix *m, int64_t i_unit, int shard,
@@ -126,9 +138,12 @@ static void multiply_shard(const device *d, const struct device_matrix *m, int64
     const int begin = m->shard_step[shard], end = m->shard_step[shard + 1];
     const uint8_t *x = rows->x + (size_t)begin * product->x_step_bytes, *w = panels + kernel_panel_bytes(dtype, begin);
     kernel_unpack_fn *unpack = d->table.unpack[dtype];
-    if (!unpack || rows->n_rows <= d->table.few_rows) {
-        kernel_product_fn *run = unpack ? d->table.few[dtype] : product->run;
-        run(c, PRODUCT_UNIT, x, rows->x_stride, w, panel_bytes, rows->n_rows, 2, end - begin, false);
+    if (!unpack) {
+        multiply_tiles(product, w, &m->weights, x, end - begin, rows, c);
+        return;
+    }
+    if (rows->n_rows <= d->table.few_rows) {
+        d->table.few[dtype](c, PRODUCT_UNIT, x, rows->x_stride, w, panel_bytes, rows->n_rows, 2, end - begin, false);
         return;
     }
     for (int step = begin; step < end; step += PRODUCT_TILE_STEPS) {
