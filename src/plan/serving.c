@@ -118,7 +118,7 @@ static double exchange_s(const struct serving_engine *e, const struct load *l, d
     const double step_s = doubling_s * overhead;
     const double link = fmax(e->chip->link_bytes_per_s, 1e9);
     double s = 0;
-    if (tp > 1) s += 2 * l->layers * (step_s * log2(tp) + 2 * 2 * (tp - 1) / tp * bytes / link);
+    if (tp > 1) s += 2 * l->layers * (step_s * log2(tp) + 2 * (tp - 1) / tp * bytes / link);
     if (l->expert_layers > 0 && e->shares_experts && e->dp > 1)
         s += 2 * l->expert_layers * step_s * log2((double)(e->dp * e->tp));
     return s;
@@ -144,7 +144,7 @@ static struct serving_breakdown step_of(const struct serving_engine *e, const st
                               attention_flop(e, l, part, l->context) / l->attention_rate) +
                      2 * part / (double)e->dp * l->params.embedding / split / l->product_rate;
     b.exchange_s = exchange_s(e, l, part, overhead);
-    if (l->expert_layers > 0 && e->shares_experts && e->dp > 1)
+    if (l->expert_layers > 0 && e->shares_experts && e->dp * e->tp > 1)
         b.exchange_s += l->expert_layers * part * plan_constants_value(PLAN_C_SERVING_DISPATCH) * overhead;
     b.launch_s = l->layers * plan_constants_value(PLAN_C_SERVING_LAYER) * overhead * (e->chip->is_cpu ? 0.1 : 1);
     /* A compiled engine schedules beside the chip's work, all but a part; a stream has nothing to schedule. */
