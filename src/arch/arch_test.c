@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -289,12 +290,47 @@ static void test_flops(void **state) {
     assert_true(arch_forward_flops(&c, 9, true) == matrices + 4.0 * 32 * 4096 * 10 + 2.0 * 128256 * 4096);
 }
 
+/* Catches a shape that is mistyped: the published ones have the parameters that their model cards say, ours nearly what
+ * their names say; and a preset that no trainer would take. */
+static void test_presets(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t n;
+    } published[] = {{"135m", 134515008}, {"360m", 361821120}, {"1.7b", 1711376384}, {"1b", 1235814400},
+                     {"3b", 3212749824},  {"8b", 8030261248},  {"70b", 70553706496}, {"405b", 405853388800}};
+    struct arch_config c = {0};
+    int64_t last = 0;
+    for (size_t i = 0; i < sizeof published / sizeof published[0]; i++) {
+        assert_true(arch_preset(published[i].name, &c));
+        assert_int_equal(arch_parameters(&c), published[i].n);
+    }
+    int n = 0;
+    for (; arch_preset_name(n); n++) {
+        assert_true(arch_preset(arch_preset_name(n), &c));
+        assert_string_equal(c.name, arch_preset_name(n));
+        expect(&c, CRIA_OK, NULL);
+        assert_true(arch_parameters(&c) > last);
+        last = arch_parameters(&c);
+        const double unit = strchr(c.name, 'b') ? 1e9 : 1e6, named = strtod(c.name, NULL) * unit;
+        if (!(fabs((double)last / named - 1) < 0.3)) fail_msg("%s has %lld parameters", c.name, (long long)last);
+    }
+    assert_true(n >= 10);
+    c.d_model = 7;
+    assert_false(arch_preset("9b", &c) || c.d_model != 7);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_published_sizes), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_config_check),    cmocka_unit_test(test_rope_golden),
-        cmocka_unit_test(test_activations),     cmocka_unit_test(test_rope_divisors_and_linear),
-        cmocka_unit_test(test_flops),           cmocka_unit_test(test_rope_rule_equals_its_divisors),
+        cmocka_unit_test(test_presets),
+        cmocka_unit_test(test_published_sizes),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_config_check),
+        cmocka_unit_test(test_rope_golden),
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_rope_divisors_and_linear),
+        cmocka_unit_test(test_flops),
+        cmocka_unit_test(test_rope_rule_equals_its_divisors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,10 +8,11 @@
  *   threads           1, 2, 3, 5
  *   rows a call       1, 2, 3
  *   recompute         nothing, the feed-forward half, all but the residual stream
- *   a trainer         fresh, or one that has learned something else before and whose weights came later
+ *   a trainer         fresh, or one whose weights were NaN when it learned before, and then came right
  *
  * The models cover what splits sums: products in two shards, attention over three spans, a vocabulary in eight shards
  * that is no multiple of 32, a tied head. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -207,7 +208,8 @@ static struct outcome compute(const struct ready *r, const struct way *way) {
     device *dev = NULL;
     must(device_create_cpu(&dev, &(struct device_options){way->n_threads, way->isa}, &err), &err, r->p->name);
     float *w = floats(n), *losses = out.losses;
-    if (!way->is_used) memcpy(w, r->w, (size_t)n * sizeof *w);
+    memcpy(w, r->w, (size_t)n * sizeof *w);
+    for (int64_t i = 0; way->is_used && i < n; i++) w[i] = NAN;
     llama_trainer *t = make_trainer(r, dev, way, w, count_leaves(r->p));
     if (way->is_used) {
         learn_rows(r, t, way, 0, 1, NULL);
