@@ -17,5 +17,6 @@ extern const struct conf_option conf_rows_tokenizer[CONF_TOKENIZER_END - CONF_TO
 extern const struct conf_option conf_rows_report[CONF_REPORT_END - CONF_REPORT_FIRST];
 extern const struct conf_option conf_rows_plan[CONF_PLAN_END - CONF_PLAN_FIRST];
 extern const struct conf_option conf_rows_train[CONF_TRAIN_END - CONF_TRAIN_FIRST];
+extern const struct conf_option conf_rows_data[CONF_DATA_END - CONF_DATA_FIRST];
 
 #endif

@@ -12,8 +12,9 @@ static const struct {
     {conf_rows_report, CONF_REPORT_FIRST, CONF_REPORT_END},
     {conf_rows_plan, CONF_PLAN_FIRST, CONF_PLAN_END},
     {conf_rows_train, CONF_TRAIN_FIRST, CONF_TRAIN_END},
+    {conf_rows_data, CONF_DATA_FIRST, CONF_DATA_END},
 };
-_Static_assert(CONF_ID_COUNT == CONF_TRAIN_END, "the last area ends the ids");
+_Static_assert(CONF_ID_COUNT == CONF_DATA_END, "the last area ends the ids");
 
 static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
     [CONF_CHAT] =
@@ -86,6 +87,38 @@ static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
                      "cria tokenizer eval -m my-tokenizer --files --json books/",
          .min_arguments = 1,
          .max_arguments = 1 << 16},
+    [CONF_DATA_BUILD] =
+        {.name = "data build",
+         .arguments = "[CONFIG.yaml]",
+         .summary = "make text into rows of tokens to train on",
+         .details = "Reads text files, JSON lines (.jsonl, .ndjson, .json), both also as .gz or .zst, and folders\n"
+                    "of them; cleans, filters, drops what is equal or nearly equal or in a test set; encodes, packs\n"
+                    "documents into rows, and writes shards, an index and a manifest. CONFIG.yaml holds the same\n"
+                    "options by name, and `sources`: a list of path (or paths), name, weight, held-out, separator\n"
+                    "and text-field. The same input gives the same bytes on any number of threads.",
+         .examples = "cria data build --source books/ -m my-tokenizer --seq-len 1024 -o data\n"
+                     "cria data build corpus.yaml -o data\n"
+                     "cria data build --filter list",
+         .min_arguments = 0,
+         .max_arguments = 1},
+    [CONF_DATA_HAS] =
+        {.name = "data has",
+         .arguments = "FOLDER [TEXT]",
+         .summary = "whether a document is in a built corpus, with proof",
+         .details = "The document is TEXT or a file. It is in where the whole document, cleaned as the corpus was,\n"
+                    "has a leaf in the corpus's Merkle tree; the hashes that lead from the leaf to the root are\n"
+                    "printed. Where it is not in, the two leaves are proved between which it would stand.",
+         .examples = "cria data has data \"Once upon a time.\"\n"
+                     "cria data has data -f novel.txt --json",
+         .min_arguments = 1,
+         .max_arguments = 2},
+    [CONF_DATA_CHECK] = {.name = "data check",
+                         .arguments = "FOLDER",
+                         .summary = "read a built corpus whole, and hold it to its manifest",
+                         .details = "Digests of all files, the Merkle root, documents without gaps, rows that fit.",
+                         .examples = "cria data check data",
+                         .min_arguments = 1,
+                         .max_arguments = 1},
     [CONF_TEMPLATE] =
         {.name = "template",
          .arguments = "DIALOGUE.json",
@@ -149,9 +182,10 @@ static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
         {.name = "plan train",
          .arguments = "",
          .summary = "what a training run will take: layout, days, failures, energy, money",
-         .details = "Finds the best layouts of the model on the chips, or takes the one that is --set (tp, pp, cp, ep,\n"
-                    "micro-batch), lives through the failures, and states every assumption and which inputs move the\n"
-                    "answer most. Counts may be written 16384, 500M or 15.6T. --keys lists what --set knows.",
+         .details =
+             "Finds the best layouts of the model on the chips, or takes the one that is --set (tp, pp, cp, ep,\n"
+             "micro-batch), lives through the failures, and states every assumption and which inputs move the\n"
+             "answer most. Counts may be written 16384, 500M or 15.6T. --keys lists what --set knows.",
          .examples = "cria plan train --model llama3-405b --gpus 16384 --gpu h100 --tokens 15.6T\n"
                      "cria plan train --model config.json --gpus 64 --tokens 300B --set lease=2.5 --html plan.html"},
     [CONF_PLAN_SERVE] =
@@ -185,10 +219,11 @@ static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
         {.name = "plan predict",
          .arguments = "",
          .summary = "what runs of a table would take, beside each",
-         .details = "Reads a CSV file with the columns of tests/plan/published-runs.csv, any of which may be missing, and\n"
-                    "writes it back with pred_step_time_s, pred_mfu, pred_memory_gib_per_gpu and\n"
-                    "pred_tokens_per_s_per_gpu, each with _low and _high, and pred_reason where a row cannot be\n"
-                    "predicted. Measured columns are never read.",
+         .details =
+             "Reads a CSV file with the columns of tests/plan/published-runs.csv, any of which may be missing, and\n"
+             "writes it back with pred_step_time_s, pred_mfu, pred_memory_gib_per_gpu and\n"
+             "pred_tokens_per_s_per_gpu, each with _low and _high, and pred_reason where a row cannot be\n"
+             "predicted. Measured columns are never read.",
          .examples = "cria plan predict --csv runs.csv -o predicted.csv\n"
                      "cria plan predict --csv - --hardware ours.yaml < runs.csv"},
     [CONF_DOCTOR] = {.name = "doctor",

@@ -182,6 +182,7 @@ static cria_status take_sources(struct build *b, struct cria_error *err) {
     m->sources = alloc_zeroed((size_t)b->o->n_sources, sizeof *m->sources);
     m->files = alloc_zeroed(DATA_MAX_FILES, sizeof *m->files);
     if (!m->sources || !m->files) return ERROR_NOMEM(err, DATA_MAX_FILES * sizeof *m->files, "a manifest");
+    memcpy(m->clean, b->o->clean, sizeof m->clean);
     for (int i = 0; i < b->o->n_sources; i++) {
         const char *name = b->o->sources[i].name;
         m->sources[i].weight = b->o->sources[i].weight;

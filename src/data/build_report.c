@@ -11,7 +11,7 @@ static void number(json_writer *w, const char *key, uint64_t value) {
 }
 
 static void write_rules(json_writer *w, const struct build *b) {
-    json_write_key(w, "cleaning");
+    json_write_key(w, "cleaned");
     json_write_begin_array(w);
     for (int i = 0; i < CLEAN_COUNT; i++) {
         if (!b->o->clean[i]) continue;

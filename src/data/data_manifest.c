@@ -162,6 +162,11 @@ static void write_tokenizer(json_writer *w, const struct data_manifest *m) {
 }
 
 static void write_totals(json_writer *w, const struct data_manifest *m) {
+    json_write_key(w, "cleaning");
+    json_write_begin_array(w);
+    for (int i = 0; i < CLEAN_COUNT; i++)
+        if (m->clean[i]) json_write_text(w, clean_rules[i].name);
+    json_write_end_array(w);
     json_write_key(w, "id_bytes");
     json_write_i64(w, m->id_bytes);
     json_write_key(w, "documents");

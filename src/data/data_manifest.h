@@ -11,6 +11,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "data/clean.h"
 
 #define DATA_MANIFEST_NAME "manifest.json"
 #define DATA_MANIFEST_MAX_BYTES ((size_t)16 << 20)
@@ -76,6 +77,7 @@ struct data_manifest {
     int n_vocab;
     int id_bytes; /* of an id in the shards: 2 or 4 */
     int64_t bos, eos;
+    bool clean[CLEAN_COUNT]; /* the rules of clean.h that ran */
     uint64_t n_documents, n_bytes, n_tokens;
     char root[DIGEST_HEX_BYTES]; /* Merkle root over the documents */
     struct data_source *sources; /* owned, [n_sources] */

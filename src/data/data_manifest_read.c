@@ -174,6 +174,27 @@ out:
     return status;
 }
 
+static cria_status read_cleaning(json_reader *r, struct data_manifest *m, struct cria_error *err) {
+    cria_status status = CRIA_OK;
+    char *name = NULL;
+    bool more;
+    TRY(json_begin_array(r, err));
+    for (;;) {
+        TRY(json_next_element(r, &more, err));
+        if (!more) break;
+        TRY(read_text(r, &name, err));
+        const int rule = clean_find(name);
+        if (rule < 0) {
+            status = json_fail(r, err, "this version of Cria has no cleaning rule of that name");
+            goto out;
+        }
+        m->clean[rule] = true;
+    }
+out:
+    alloc_free(name);
+    return status;
+}
+
 static cria_status read_lists(json_reader *r, struct json_text key, struct data_manifest *m, struct cria_error *err) {
     if (json_text_is(key, "sources"))
         return read_list(r, read_source, (void **)&m->sources, &m->n_sources, sizeof *m->sources, DATA_MAX_SOURCES,
@@ -201,6 +222,7 @@ static cria_status read_object(json_reader *r, struct data_manifest *m, struct c
         if (!more) break;
         if (json_text_is(key, "version")) TRY(read_int(r, 0, INT32_MAX, &version, err));
         else if (json_text_is(key, "tokenizer")) TRY(read_tokenizer(r, m, err));
+        else if (json_text_is(key, "cleaning")) TRY(read_cleaning(r, m, err));
         else if (json_text_is(key, "id_bytes")) TRY(read_int(r, 2, 4, &m->id_bytes, err));
         else if (json_text_is(key, "documents")) TRY(json_read_u64(r, MAX_TOKENS, &m->n_documents, err));
         else if (json_text_is(key, "bytes")) TRY(json_read_u64(r, UINT64_MAX, &m->n_bytes, err));
