@@ -60,22 +60,55 @@ void scenario_text_figures(struct table *t, const struct scenario_answer *a) {
     }
 }
 
+/* What a layout loses most to the first: the part of the step that grew most. Of the first: what it loses most to. */
+static void why_text(const struct plan_breakdown *of, const struct plan_breakdown *first, char out[64]) {
+    const struct plan_breakdown zero = {.product_s = of->product_s, .attention_s = of->attention_s};
+    const struct plan_breakdown *base = of == first ? &zero : first;
+    const struct {
+        const char *name;
+        double s;
+    } rows[] = {{"products", of->product_s - base->product_s},
+                {"attention", of->attention_s - base->attention_s},
+                {"work between products", of->elementwise_s - base->elementwise_s},
+                {"recomputing", of->recompute_s - base->recompute_s},
+                {"tensor-parallel traffic", of->tensor_s - base->tensor_s},
+                {"context-parallel traffic", of->context_s - base->context_s},
+                {"expert traffic", of->expert_s - base->expert_s},
+                {"traffic between stages", of->pipeline_s - base->pipeline_s},
+                {"data-parallel traffic", of->data_s - base->data_s},
+                {"the bubble", of->bubble_s - base->bubble_s},
+                {"the optimizer", of->optimizer_s - base->optimizer_s},
+                {"the host", of->host_s - base->host_s},
+                {"stragglers", of->straggler_s - base->straggler_s}};
+    size_t most = 0;
+    char text[UNITS_TEXT_BYTES];
+    for (size_t i = 1; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].s > rows[most].s) most = i;
+    units_text(text, rows[most].s, UNITS_SECONDS, NULL);
+    if (rows[most].s <= 0) snprintf(out, 64, "as fast");
+    else snprintf(out, 64, "%s: %.20s%s", rows[most].name, text, of == first ? "" : " more");
+}
+
 static void add_layouts(struct table *t, const struct scenario_answer *a) {
-    static const char *const names[] = {"#",           "dp",        "tp",   "pp",   "cp",      "ep",
-                                        "micro-batch", "recompute", "ZeRO", "step", "of peak", "memory"};
+    static const char *const names[] = {"#",    "dp",      "tp",          "pp",           "cp",
+                                        "ep",   "parts",   "micro-batch", "recompute",    "ZeRO",
+                                        "step", "of peak", "memory",      "loses most to"};
     static const char *const recompute[] = {"none", "selective", "full"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) table_column(t, names[i], TABLE_RIGHT);
     for (size_t i = 0; i < a->n_best; i++) {
         const struct plan_candidate *c = &a->best[i];
+        const struct plan_layout *l = &c->layout;
+        const int64_t counts[] = {l->dp, l->tp, l->pp, l->cp, l->ep, l->virtual_stages, l->micro_batch};
+        char why[64];
         table_cell(t, "%zu", i + 1);
-        const int64_t counts[] = {c->layout.dp, c->layout.tp, c->layout.pp,
-                                  c->layout.cp, c->layout.ep, c->layout.micro_batch};
         for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) table_cell(t, "%lld", (long long)counts[k]);
-        table_cell(t, "%s", recompute[c->layout.recompute]);
-        table_cell(t, "%d", c->layout.zero);
+        table_cell(t, "%s", recompute[l->recompute]);
+        table_cell(t, "%d", l->zero);
         table_cell_number(t, c->result.step_s.mid, UNITS_SECONDS, NULL);
         table_cell_number(t, c->result.mfu, UNITS_FRACTION, NULL);
         table_cell_number(t, c->result.memory_bytes.mid, UNITS_BYTES, NULL);
+        why_text(&c->result.breakdown, &a->best[0].result.breakdown, why);
+        table_cell(t, "%s", why);
     }
 }
 
