@@ -74,6 +74,8 @@ static void test_ticks(void **state) {
     expect_ticks((struct scale_axis){0}, 2.2, 9.6, 5, "2 4 6 8 10");
     expect_ticks((struct scale_axis){0}, 0.21, 0.48, 3, "0.2 0.3 0.4 0.5");
     expect_ticks((struct scale_axis){0}, 0, 3e-4, 3, "0 1e-4 2e-4 3e-4");
+    expect_ticks((struct scale_axis){0}, 0, 1e-3, 2, "0 5e-4 1e-3");
+    expect_ticks((struct scale_axis){0}, 0, 2.5e-4, 5, "0 5e-5 1e-4 1.5e-4 2e-4 2.5e-4");
     expect_ticks((struct scale_axis){0}, 0, 8.4e6, 4, "0 5M 10M");
     expect_ticks((struct scale_axis){.kind = UNITS_SI, .unit = "J"}, 0, 17600, 4, "0 5 kJ 10 kJ 15 kJ 20 kJ");
     expect_ticks((struct scale_axis){.kind = UNITS_BYTES}, 0, 60e9, 3, "0 20 GiB 40 GiB 60 GiB");

@@ -155,7 +155,8 @@ static const char two_steps[] =
     "{\"step\":1,\"loss\":9,\"grad_norm\":1,\"tokens\":1000,\"tokens_per_s\":500,\"joules\":3600}\n"
     "{\"step\":2,\"loss\":8,\"grad_norm\":1,\"tokens\":1000,\"tokens_per_s\":500,\"joules\":3600,"
     "\"sample\":\"<script>\",\"eval_bits_per_byte\":2}\n"
-    "{\"step\":2,\"event\":\"skip\",\"reason\":\"loss <is> not finite\"}\n";
+    "{\"step\":2,\"event\":\"skip\",\"reason\":\"loss <is> not finite\"}\n"
+    "{\"step\":2,\"event\":\"saved\"}\n";
 
 /* Catches money and carbon dioxide that do not follow from the joules, an estimate that is not called one, and pages
  * that fail without a step. */
@@ -186,6 +187,7 @@ static void test_page(void **state) {
     assert_non_null(strstr(text, "<dd>€0.20</dd>"));
     assert_non_null(strstr(text, "PPMd &lt;8&gt;: 2.125"));
     assert_non_null(strstr(text, "<pre>Once &amp; twice</pre>"));
+    assert_null(strstr(text, "saved")); /* as it should: no news */
     assert_non_null(strstr(text, "<td>skip</td><td>loss &lt;is&gt; not finite</td>"));
     run_page_summary(&summary, &log, &options);
     assert_non_null(strstr(buffer_text(&summary), "7.20 kJ  estimated"));

@@ -11,7 +11,7 @@
 #define MAX_FIGURES 12
 #define MAX_SAMPLES 6
 #define MAX_EVENTS 100
-#define MAX_SMOOTH 50 /* steps that the smoothed curve takes together; of a short run a twentieth */
+#define MAX_REACH 25 /* steps to both sides that the smoothed curve takes together */
 #define NOTE_BYTES 96
 
 /* A key figure: its texts. */
@@ -151,17 +151,18 @@ static void write_energy_notice(struct page *p, const struct run_log *log) {
     else page_paragraph(p, "Energy is measured by the processor's own counters (%s).", source);
 }
 
-/* A running mean that forgets with a time constant of `window` steps; at the start, where a curve falls steeply, of a
- * fifth of the steps so far. */
-static void smooth(double *out, const double *values, size_t n, double window) {
-    double sum = 0, weight = 0;
+/* Means over `reach` steps to both sides, fewer at the ends: a curve without a lag. */
+static void smooth(double *out, const double *values, size_t n, size_t reach) {
     for (size_t i = 0; i < n; i++) {
-        const double keep = 1 - 1 / fmin(window, 1 + (double)i / 5);
-        if (isfinite(values[i])) {
-            sum = sum * keep + values[i];
-            weight = weight * keep + 1;
-        }
-        out[i] = weight > 0 ? sum / weight : NAN;
+        const size_t to_end = n - 1 - i, near = i < to_end ? i : to_end, side = near < reach ? near : reach;
+        double sum = 0;
+        size_t found = 0;
+        for (size_t k = i - side; k <= i + side; k++)
+            if (isfinite(values[k])) {
+                sum += values[k];
+                found++;
+            }
+        out[i] = found > 0 ? sum / (double)found : NAN;
     }
 }
 
@@ -177,7 +178,7 @@ static cria_status write_loss(struct page *p, const struct run_log *log, struct 
     const double *tokens = log->columns[RUN_LOG_TOKENS], *loss = log->columns[RUN_LOG_LOSS];
     double *mean = alloc_array(log->n, sizeof *mean);
     if (!mean) return ERROR_NOMEM(err, log->n * sizeof *mean, "a smoothed curve");
-    smooth(mean, loss, log->n, fmax(2, fmin(MAX_SMOOTH, (double)log->n / 20)));
+    smooth(mean, loss, log->n, log->n / 40 < MAX_REACH ? log->n / 40 : MAX_REACH);
     struct chart_series series[3] = {
         {.name = "each step", .x = tokens, .y = loss, .n = log->n, .mark = CHART_PALE_LINE, .colour = 1},
         {.name = "smoothed", .x = tokens, .y = mean, .n = log->n, .colour = 1},
@@ -268,20 +269,25 @@ static void write_samples(struct page *p, const struct run_log *log, const struc
     }
 }
 
+/* Events that have a reason; that a checkpoint was saved, say, needs none. */
 static void write_events(struct page *p, const struct run_log *log) {
     struct table t = table_make();
-    if (log->n_events == 0) return;
-    page_section(p, "What did not go as planned");
+    size_t n = 0;
     table_column(&t, "step", TABLE_RIGHT);
     table_column(&t, "event", TABLE_LEFT);
     table_column(&t, "reason", TABLE_LEFT);
-    for (size_t i = 0; i < log->n_events && i < MAX_EVENTS; i++) {
-        table_cell(&t, "%.0f", log->events[i].step);
-        table_cell(&t, "%s", log->events[i].kind);
-        table_cell(&t, "%s", log->events[i].reason ? log->events[i].reason : "");
+    for (size_t i = 0; i < log->n_events; i++) {
+        const struct run_log_event *event = &log->events[i];
+        if (!event->reason || !*event->reason || n++ >= MAX_EVENTS) continue;
+        table_cell(&t, "%.0f", event->step);
+        table_cell(&t, "%s", event->kind);
+        table_cell(&t, "%s", event->reason);
     }
-    page_table(p, NULL, &t);
-    if (log->n_events > MAX_EVENTS) page_paragraph(p, "And %zu more.", log->n_events - MAX_EVENTS);
+    if (n > 0) {
+        page_section(p, "What did not go as planned");
+        page_table(p, NULL, &t);
+    }
+    if (n > MAX_EVENTS) page_paragraph(p, "And %zu more.", n - MAX_EVENTS);
     table_free(&t);
 }
 
@@ -321,8 +327,8 @@ cria_status run_page_build(struct page *p, const struct run_log *log, const stru
                            struct cria_error *err) {
     char subtitle[NOTE_BYTES * 2];
     const char *model = run_log_fact(log, "preset"), *machine = run_log_fact(log, "processor");
-    snprintf(subtitle, sizeof subtitle, "A training run of Cria%s%.60s%s%.90s", model ? ": " : "", model ? model : "",
-             machine ? " on " : "", machine ? machine : "");
+    snprintf(subtitle, sizeof subtitle, "A training run of Cria%s%.60s%s%.90s", model ? ": preset " : "",
+             model ? model : "", machine ? " on " : "", machine ? machine : "");
     page_begin(p, options->title, subtitle);
     if (log->n == 0) {
         page_notice(p, "The log has no step yet.");

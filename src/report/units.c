@@ -150,6 +150,12 @@ static struct prefix axis_prefix(double largest, enum units_kind kind) {
 
 double units_factor(double largest, enum units_kind kind) { return axis_prefix(largest, kind).factor; }
 
+/* Whether the first digit alone would not be the whole number: 1.5e-4, not 2e-4. */
+static bool has_fraction(double magnitude) {
+    const double mantissa = magnitude / pow(10, floor(log10(magnitude) + 1e-9));
+    return fabs(mantissa - round(mantissa)) > 1e-6;
+}
+
 void units_tick(char out[UNITS_TEXT_BYTES], double value, double step, double largest, enum units_kind kind,
                 const char *unit) {
     char number[UNITS_TEXT_BYTES];
@@ -157,7 +163,7 @@ void units_tick(char out[UNITS_TEXT_BYTES], double value, double step, double la
     const struct prefix prefix = axis_prefix(largest, kind);
     const double scaled = fabs(value) / prefix.factor, scaled_step = step / prefix.factor;
     if (value != 0 && fabs(largest) / prefix.factor < 0.00995)
-        small_number(number, scaled, scaled_step < pow(10, floor(log10(scaled))) * 0.999 ? 1 : 0);
+        small_number(number, scaled, has_fraction(scaled) ? 1 : 0);
     else {
         int decimals = 0;
         for (double s = scaled_step; decimals < 6 && fabs(s - round(s)) > 1e-6 * s; s *= 10) decimals++;
