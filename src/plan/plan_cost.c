@@ -20,6 +20,8 @@
 #define EAGER_TRAFFIC 3.5
 /* The year that the constants of experts are for. */
 #define YEAR_EXPERTS 2025.0
+/* DeepSeek's kernels for experts (DeepEP, DeepGEMM) were in use two years before others took them over. */
+#define YEARS_AHEAD 2.0
 /* From this year on, attention with sinks (GPT-OSS) has a fused kernel for training. */
 #define YEAR_FUSED_SINKS 2026.4
 
@@ -32,7 +34,8 @@ double plan_cost_tokens(const struct plan_train *t) {
 }
 
 double plan_cost_expert_progress(const struct plan_train *t) {
-    return exp(-(t->year - YEAR_EXPERTS) / plan_constants_value(PLAN_C_EXPERT_AGE));
+    double ahead = plan_stack_row(t->stack)->hides_experts ? YEARS_AHEAD : 0;
+    return exp(-(t->year + ahead - YEAR_EXPERTS) / plan_constants_value(PLAN_C_EXPERT_AGE));
 }
 
 bool plan_cost_unfused_attention(const struct plan_train *t) { return t->year < YEAR_FUSED_ATTENTION; }

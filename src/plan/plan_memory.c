@@ -27,19 +27,19 @@ int64_t plan_memory_micro_batches(const struct plan_train *t) {
 }
 
 /* Layers in front of chunk c of n. Where they do not divide, the first and the last chunk have fewer: the embedding and
- * the head stand there. */
-static double layers_before(double n_layers, double c, double n) {
-    if (c <= 0) return 0;
-    if (c >= n) return n_layers;
-    if (fmod(n_layers, n) == 0) return n_layers / n * c;
-    double before = floor((n_layers + 2) * c / n) - 1;
-    return fmin(n_layers, fmax(0, before));
+ * the head stand there, and the head of a prediction layer with it. */
+static double layers_before(const struct plan_model *m, double c, double n) {
+    double layers = (double)m->n_layers, predicted = (double)m->n_mtp_layers;
+    if (c <= 0 || c >= n) return c <= 0 ? 0 : layers;
+    if (fmod(layers, n) == 0 && predicted == 0) return layers / n * c;
+    double before = floor((layers + 2 + 2 * predicted) * c / n) - 1;
+    return fmin(layers, fmax(0, before));
 }
 
 void plan_memory_chunk(const struct plan_train *t, int64_t chunk, struct plan_chunk *ret) {
     const struct plan_model *m = &t->model;
     double n = (double)(t->layout.pp * plan_memory_parts(t)), layers = (double)m->n_layers;
-    double from = layers_before(layers, (double)chunk, n), to = layers_before(layers, (double)chunk + 1, n);
+    double from = layers_before(m, (double)chunk, n), to = layers_before(m, (double)chunk + 1, n);
     double dense = to - from;
     if (m->n_experts) {
         double first = (double)m->n_dense_layers;

@@ -13,6 +13,8 @@
 
 #define CHIPS_PER_SERVER 8.0
 #define MAX_CHUNKS 4096
+/* Where every operation is a kernel, what comes once a step takes about as many more of them as the layers do. */
+#define EAGER_FIXED 3.5
 /* Part of a chip's memory that the framework's allocator can hand out: contexts and collectives take some 2 GB of 80,
  * and pieces of memory between allocations stay unused. */
 #define USABLE_MEMORY 0.95
@@ -244,7 +246,7 @@ static double straggling(const struct plan_train *t) {
 static double uncertainty(const struct plan_train *t) {
     double u = 0.11;
     if (t->model.n_experts) u += 0.14;
-    if (t->stack == PLAN_STACK_DEFAULT || t->stack == PLAN_STACK_PRODUCTION) u += 0.08;
+    if (t->is_production || plan_stack_row(t->stack)->is_production) u += 0.08;
     if (t->stack == PLAN_STACK_TORCH || t->stack == PLAN_STACK_NANOTRON) u += 0.06;
     if (t->precision == PLAN_FP4) u += 0.04;
     if (t->year - t->chip->launch_year < 0.5) u += 0.04;
@@ -293,11 +295,11 @@ cria_status plan_train_predict(const struct plan_train *t, enum plan_attention_c
     double once = plan_traffic_step(t, params, experts, window);
     b->data_s += once;
     b->optimizer_s = optimizer_seconds(t, params, experts);
-    double fixed = plan_constants_value(PLAN_C_STEP_FIXED);
+    double fixed = plan_constants_value(PLAN_C_STEP_FIXED) * (plan_stack_row(t->stack)->is_fused ? 1 : EAGER_FIXED);
     b->host_s += fixed;
     double step = span + once + b->optimizer_s + fixed;
     b->straggler_s = step * straggling(t);
-    if (plan_stack_row(t->stack)->is_production)
+    if (t->is_production || plan_stack_row(t->stack)->is_production)
         b->straggler_s += step * (1 / plan_constants_value(PLAN_C_PRODUCTION) - 1);
     step += b->straggler_s;
     r.step_s = range_around(step, uncertainty(t));

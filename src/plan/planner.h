@@ -26,14 +26,14 @@ struct plan_model {
     bool is_tied;  /* the head is the embedding */
     /* Experts; n_experts 0: dense. d_ff is then the width of the layers without experts. */
     int64_t n_experts, n_active_experts, d_expert;
-    int64_t d_shared;       /* width of all shared experts of a layer together */
-    int64_t n_dense_layers; /* how many of the L layers have no experts */
+    int64_t d_shared;        /* width of all shared experts of a layer together */
+    int64_t n_dense_layers;  /* how many of the L layers have no experts */
     int64_t n_routed_groups; /* a token goes to at most so many groups of experts (nodes); 0: to any */
     /* Latent attention (MLA); kv_rank 0: ordinary attention. */
     int64_t q_rank, kv_rank, rope_size, value_size; /* head_size is then the part of a head without rotation */
     /* Sliding windows; window 0: none. */
     int64_t window, n_window_layers;
-    bool has_sinks; /* a learned term in the softmax (GPT-OSS) */
+    bool has_sinks;       /* a learned term in the softmax (GPT-OSS) */
     int64_t n_mtp_layers; /* multi-token prediction: further layers with a head */
 };
 
@@ -93,7 +93,7 @@ struct plan_layout {
     int64_t micro_batch;        /* sequences */
     enum plan_recompute recompute;
     double recompute_part; /* of the layers, FULL only; 0 is all of them */
-    int zero; /* 0 to 3: what data parallel ranks share out: nothing, optimizer, + gradients, + weights */
+    int zero;              /* 0 to 3: what data parallel ranks share out: nothing, optimizer, + gradients, + weights */
     enum plan_schedule schedule;
 };
 
@@ -107,10 +107,11 @@ struct plan_train {
     double seq_len;
     double batch_tokens; /* of one optimizer step */
     enum plan_stack_id stack;
-    double year;      /* of the software, with the fraction of the year */
-    bool is_balanced; /* experts: tokens are forced to spread evenly */
-    bool overlaps_tp; /* tensor-parallel traffic is hidden behind products ("async TP") where the stack may */
-    bool is_lora;     /* only adapters have gradients */
+    double year;        /* of the software, with the fraction of the year */
+    bool is_balanced;   /* experts: tokens are forced to spread evenly */
+    bool overlaps_tp;   /* tensor-parallel traffic is hidden behind products ("async TP") where the stack may */
+    bool is_production; /* not tuned for this layout and machine by those who make the software */
+    bool is_lora;       /* only adapters have gradients */
     struct plan_layout layout;
 };
 

@@ -72,13 +72,13 @@ bool predict_columns_mention(const struct predict_row *row, const char *word) {
            strcasestr(predict_columns_text(row, PREDICT_MODEL), word);
 }
 
-enum plan_precision predict_precision(const char *text) {
-    if (strcasestr(text, "fp8") || strcasestr(text, "e4m3")) return PLAN_FP8;
-    if (strcasestr(text, "fp4")) return PLAN_FP4;
+enum plan_precision predict_precision(const char *text, const struct plan_chip *chip) {
+    if (strcasestr(text, "fp4") && chip->peak_flop_per_s[PLAN_FP4] > 0) return PLAN_FP4;
+    if (strcasestr(text, "fp8") || strcasestr(text, "fp4") || strcasestr(text, "e4m3")) return PLAN_FP8;
     if (strcasestr(text, "bf16") || strcasestr(text, "fp16") || strcasestr(text, "mixed") || strcasestr(text, "half"))
         return PLAN_BF16;
     if (strcasestr(text, "int8")) return PLAN_INT8;
     if (strcasestr(text, "tf32")) return PLAN_TF32;
     if (strcasestr(text, "fp32") || strcasestr(text, "float32")) return PLAN_FP32;
-    return PLAN_BF16;
+    return PLAN_PRECISION_NONE;
 }

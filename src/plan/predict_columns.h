@@ -61,7 +61,7 @@ CRIA_MUST_CHECK cria_status predict_train(const struct predict_row *row, const p
                                           struct plan_train *ret, struct cria_error *err);
 /* How the row's source counts attention in its model FLOPs. */
 enum plan_attention_count predict_attention_count(const struct predict_row *row, const struct plan_train *t);
-/* The format of products that a text names; BF16 where it names none. */
-enum plan_precision predict_precision(const char *text);
+/* The format of products that a text names, NONE where it names none; of several the lowest that the chip has. */
+enum plan_precision predict_precision(const char *text, const struct plan_chip *chip);
 
 #endif
