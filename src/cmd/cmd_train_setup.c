@@ -11,6 +11,9 @@
 #include "device/probe.h"
 #include "hub/hub.h"
 
+/* Smaller models are not measured against the machine's peak: finding that takes longer than many of their steps. */
+enum { MIN_PROBED = 1000000 };
+
 /* ---- phases ---- */
 
 static cria_status read_phase_key(struct cmd_train_setup *s, struct rows_phase_options *p, int phase, const char *key,
@@ -285,8 +288,9 @@ cria_status cmd_train_setup_open(struct cmd_train_setup *s, const struct conf *c
     o->held_out = s->held_out;
     o->dev = s->dev;
     o->tokenizer_folder = s->tokenizer_folder ? s->tokenizer_folder : s->init_path;
-    TRY(probe_product(device_threads(s->dev), device_isa(s->dev), o->compute == LLAMA_COMPUTE_F32, &o->peak_flops,
-                      err));
+    if (arch_parameters(&o->config) >= MIN_PROBED)
+        TRY(probe_product(device_threads(s->dev), device_isa(s->dev), o->compute == LLAMA_COMPUTE_F32, &o->peak_flops,
+                          err));
 out:
     return status;
 }

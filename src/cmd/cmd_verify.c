@@ -70,15 +70,10 @@ out:
     return status;
 }
 
-/* What verify's own arguments say goes before the record. */
-static cria_status take_arguments(struct conf *c, const struct conf *given, struct cria_error *err) {
-    for (enum conf_id id = CONF_ID_NONE + 1; id < CONF_ID_COUNT; id++) {
-        if (!conf_is_set(given, id) || id == CONF_TRAIN_FROM || id == CONF_TRAIN_TO) continue;
-        const bool is_flag = conf_option(id)->type == CONF_FLAG;
-        const cria_status status = conf_set(c, id, is_flag ? NULL : conf_text(given, id), CONF_ORIGIN_ARGUMENT, err);
-        if (status != CRIA_OK) return status;
-    }
-    return CRIA_OK;
+/* What verify's own arguments say goes before the record. They are no lists, so a copy borrows. */
+static void take_arguments(struct conf *c, const struct conf *given) {
+    for (enum conf_id id = CONF_ID_NONE + 1; id < CONF_ID_COUNT; id++)
+        if (conf_is_set(given, id) && id != CONF_TRAIN_FROM && id != CONF_TRAIN_TO) c->values[id] = given->values[id];
 }
 
 /* The record's options; those that are none (phases) go to apart. */
@@ -118,12 +113,12 @@ cria_status cmd_verify(const struct conf *given, struct cria_error *err) {
     struct train_proof proof = {0};
     int n_apart = 0;
     const char *folder = given->arguments[0];
-    const int64_t from = conf_is_set(given, CONF_TRAIN_FROM) ? conf_int(given, CONF_TRAIN_FROM) : -1;
+    const int64_t from = conf_int(given, CONF_TRAIN_FROM);
     const int64_t to = conf_is_set(given, CONF_TRAIN_TO) ? conf_int(given, CONF_TRAIN_TO) : -1;
     cria_status status;
     TRY(read_record(folder, &record, err));
     TRY(conf_parse(&c, CONF_TRAIN, 0, NULL, err));
-    TRY(take_arguments(&c, given, err));
+    take_arguments(&c, given);
     TRY(take_record(&c, &record, apart, &n_apart, err));
     TRY(cmd_train_setup_open(&setup, &c, folder, apart, n_apart, err));
     TRY(train_verify(&setup.options, from, to, &proof, err));

@@ -103,8 +103,8 @@ struct train_proof {
     int64_t differs_at;         /* the first step that differs; 0: none */
     char what[256];             /* how */
 };
-/* Replays steps from + 1 .. to (-1: the first checkpoint or the start; the last step of the log) and holds them to
- * log.jsonl. NOTFOUND where neither a checkpoint nor the start is there to begin from. */
+/* Replays the steps up to `to` (-1: the last one of the log) from the newest checkpoint that is not behind step `from`,
+ * or from the first weights, and holds them to log.jsonl. NOTFOUND where the log has no step behind that. */
 CRIA_MUST_CHECK cria_status train_verify(const struct train_options *options, int64_t from, int64_t to,
                                          struct train_proof *ret, struct cria_error *err);
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/log.h"
 #include "train/train_folder.h"
 #include "train/train_log.h"
@@ -74,19 +73,6 @@ static cria_status follow(struct train_session *s, const struct train_log_line *
     return status;
 }
 
-/* The newest checkpoint that is not behind `from` (-1: the oldest), or the first weights. */
-static cria_status start(const struct train_folder *f, struct train_session *s, int64_t from, struct cria_error *err) {
-    int64_t *steps = NULL;
-    int n = 0;
-    cria_status status;
-    if (from >= 0) return train_folder_restore(f, s, from, err);
-    TRY(checkpoint_list(f->checkpoints, &steps, &n, err));
-    TRY(train_folder_restore(f, s, n ? steps[n - 1] : 0, err));
-out:
-    alloc_free(steps);
-    return status;
-}
-
 cria_status train_verify(const struct train_options *options, int64_t from, int64_t to, struct train_proof *ret,
                          struct cria_error *err) {
     struct train_session *s = NULL;
@@ -99,7 +85,7 @@ cria_status train_verify(const struct train_options *options, int64_t from, int6
     TRY(train_session_create(&s, options, err));
     TRY(train_folder_init(&folder, s, err));
     TRY(train_log_read_open(&log, folder.log, err));
-    TRY(start(&folder, s, from, err));
+    TRY(train_folder_restore(&folder, s, from, err));
     proof.from = proof.to = s->at.step;
     log_notice("replaying from the state after step %" PRId64, proof.from);
     while (!proof.differs_at && (to < 0 || proof.to < to)) {
