@@ -224,13 +224,13 @@ class Program(unittest.TestCase):
     def test_errors(self):
         """Catches a mistake that is let through, or a message that does not say what was meant."""
         for arguments, status, words in (
-            (("serve", "--gpu", "h100-sxn"), 1, "h100-sxm"),
+            (("serve", "--gpu", "mi300y"), 1, "mi300x"),
             (("serve", "--set", "usres=4"), 1, "users"),
             (("serve", "--users", "-5"), 1, "users"),
             (("serve", "--users", "many"), 1, "number"),
             (("site", "--gpus", "2.5"), 1, "whole"),
             (("site",), 2, "power-cap"),
-            (("train", "--gpus", "64", "--set", "pp=7", "--set", "tp=1", "--model", "llama3-8b"), 1, "7"),
+            (("train", "--gpus", "64", "--set", "pp=40", "--set", "tp=1", "--model", "llama3-8b"), 1, "40"),
             (("train", "--model", "llama3-405b", "--gpus", "16"), 1, "GB"),
             (("compare", "pwer"), 1, "power"),
             (("compare",), 2, "500m-users"),
