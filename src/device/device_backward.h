@@ -143,6 +143,8 @@ void device_cross_entropy(device *d, const struct device_cross_entropy *a);
 
 /* y = y + x over n numbers. */
 void device_add(device *d, float *y, const float *x, int64_t n);
+/* y = x over n numbers that do not overlap; x NULL: zeros. */
+void device_copy(device *d, float *y, const float *x, int64_t n);
 /* AdamW (Loshchilov and Hutter 2019) over n numbers:
  *   g = gradient * scale;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g g
  *   w = w - lr * decay * w;  w = w - step * m / (sqrt(v) * root + eps)

@@ -9,8 +9,6 @@
  *
  * The residual stream x stays in f32. Its backward pass is the facing page, llama_block_backward.c; for it the rows
  * that s->keep names are kept. */
-#include <string.h>
-
 #include "llama/llama_private.h"
 
 static struct nn_packed rows_of(struct nn_packed all, struct llama_batch batch) {
@@ -63,7 +61,7 @@ cria_status llama_block_attend(llama_session *s, int layer, struct llama_batch b
     TRY(nn_linear_fwd(m->dev, attn_normed, (const struct device_matrix *[]){&w->q, &w->k, &w->v}, 3, false, qkv, err));
     TRY(nn_attention_fwd(m->dev, qkv, &rotate, &attention, attn_out, err));                         /* F2 */
     TRY(nn_linear_fwd(m->dev, attn_out, (const struct device_matrix *[]){&w->o}, 1, true, x, err)); /* F3 */
-    if (s->keep.ffn_residual) memcpy(s->keep.ffn_residual, x.data, (size_t)x.n_rows * x.stride * sizeof(float));
+    if (s->keep.ffn_residual) device_copy(m->dev, s->keep.ffn_residual, x.data, x.n_rows * x.width);
 out:
     return status;
 }

@@ -5,10 +5,6 @@
  * are those of the binary tree over all leaves, whatever their number, and only as many buffers live as levels wait.
  * At the end of a step the subtrees that still wait are added from the lowest level up: an unpaired last one passes
  * through, as in every tree of kernel/order.h. */
-#include <math.h>
-#include <string.h>
-
-#include "base/alloc.h"
 #include "llama/llama_train_private.h"
 
 /* ---- life ---- */
@@ -100,7 +96,7 @@ void llama_trainer_open_leaf(llama_trainer *t) {
     CRIA_ASSERT(i < t->n_buffers);
     t->leaf = &t->buffers[i];
     t->leaf->is_used = true;
-    memset(t->leaf->data, 0, (size_t)t->buffer_floats * sizeof(float));
+    device_copy(t->model.dev, t->leaf->data, NULL, t->buffer_floats);
 }
 
 /* first = first + second, whose buffer becomes free. */

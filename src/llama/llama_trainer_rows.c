@@ -32,8 +32,8 @@ static void bind_layer(llama_trainer *t, int layer, enum purpose purpose) {
                                   .gate_up = kept_row_for(t, ARCH_A_GATE_UP, layer, purpose)};
 }
 
-static size_t residual_bytes(const llama_trainer *t, struct llama_batch batch) {
-    return (size_t)batch.n_rows * (size_t)t->model.config.d_model * sizeof(float);
+static void copy_residual(const llama_trainer *t, struct llama_batch batch, float *to, const float *from) {
+    device_copy(t->model.dev, to, from, (int64_t)batch.n_rows * t->model.config.d_model);
 }
 
 /* ---- forward ---- */
@@ -45,7 +45,7 @@ static cria_status forward(llama_trainer *t, struct llama_batch batch, enum purp
     cria_status status = nn_embedding_fwd(t->model.dev, &t->model.embedding, t->slots.ids, batch.n_rows, x, err);
     for (int layer = 0; status == CRIA_OK && layer < (int)t->model.config.n_layers; layer++) {
         bind_layer(t, layer, purpose);
-        if (purpose == TO_LEARN) memcpy(kept_row(t, ARCH_A_RESIDUAL, layer), s->residual, residual_bytes(t, batch));
+        if (purpose == TO_LEARN) copy_residual(t, batch, kept_row(t, ARCH_A_RESIDUAL, layer), s->residual);
         status = llama_block_fwd(s, layer, batch, err);
     }
     return status;
@@ -106,7 +106,7 @@ static cria_status chunk_bwd(const llama_trainer *t, const struct chunk *chunk, 
     TRY(nn_rmsnorm_rows(m->dev, chunk->x, m->final_norm, eps, chunk->normed, err));
     TRY(nn_linear_bwd_weight(m->dev, &outer, err));
     TRY(nn_linear_bwd_input(m->dev, chunk->logits, &t->head, packed, chunk->d_normed, err));
-    memset(chunk->dx.data, 0, (size_t)chunk->dx.n_rows * chunk->dx.stride * sizeof(float));
+    device_copy(m->dev, chunk->dx.data, NULL, chunk->dx.n_rows * chunk->dx.width);
     TRY(nn_rmsnorm_bwd(m->dev, &norm, err));
 out:
     return status;
@@ -132,7 +132,7 @@ static cria_status compute_again(llama_trainer *t, int layer, struct llama_batch
     cria_status status = CRIA_OK;
     const bool all = t->rows[ARCH_A_FFN_RESIDUAL].layer_floats == 0, gate = t->rows[ARCH_A_GATE_UP].layer_floats == 0;
     if (!gate) return CRIA_OK;
-    memcpy(s->residual, kept_row(t, all ? ARCH_A_RESIDUAL : ARCH_A_FFN_RESIDUAL, layer), residual_bytes(t, batch));
+    copy_residual(t, batch, s->residual, kept_row(t, all ? ARCH_A_RESIDUAL : ARCH_A_FFN_RESIDUAL, layer));
     if (all) TRY(llama_block_attend(s, layer, batch, err));
     TRY(llama_block_gate(s, layer, batch, err));
 out:

@@ -31,6 +31,7 @@ static const struct device_ops cpu_ops = {
     .embed_backward = cpu_embed_backward,
     .cross_entropy = cpu_cross_entropy,
     .add = cpu_add,
+    .copy = cpu_copy,
     .adamw = cpu_adamw,
     .add_squares = cpu_add_squares,
     .transpose = cpu_transpose,

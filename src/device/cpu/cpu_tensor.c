@@ -1,4 +1,6 @@
 /* cpu_tensor.c: operations on whole tensors, shared out by pieces of many numbers. */
+#include <string.h>
+
 #include "base/exact_sum.h"
 #include "device/cpu/cpu.h"
 
@@ -24,6 +26,21 @@ static void add_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
 void cpu_add(device *d, float *y, const float *x, int64_t n) {
     struct add_work w = {d, y, x, n};
     team_for(cpu_of(d)->t, pieces_of(n, PIECE), 1, add_pieces, &w);
+}
+
+static void copy_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct add_work *w = arg;
+    (void)i_thread;
+    for (int64_t i = begin * PIECE; i < end * PIECE && i < w->n; i += PIECE) {
+        const size_t n_bytes = (size_t)numbers_from(w->n, i, PIECE) * sizeof(float);
+        if (w->x) memcpy(w->y + i, w->x + i, n_bytes);
+        else memset(w->y + i, 0, n_bytes);
+    }
+}
+
+void cpu_copy(device *d, float *y, const float *x, int64_t n) {
+    struct add_work w = {d, y, x, n};
+    team_for(cpu_of(d)->t, pieces_of(n, PIECE), 1, copy_pieces, &w);
 }
 
 struct adamw_work {

@@ -107,6 +107,7 @@ static void null_cross_entropy(device *d, const struct device_cross_entropy *a) 
 }
 
 static void null_add(device *d, float *y, const float *x, int64_t n) { (void)d, (void)y, (void)x, (void)n; }
+static void null_copy(device *d, float *y, const float *x, int64_t n) { (void)d, (void)y, (void)x, (void)n; }
 static void null_adamw(device *d, const struct device_adamw *a) { (void)d, (void)a; }
 
 static bool null_add_squares(device *d, const float *x, int64_t n, struct exact_sum *sum) {
@@ -139,6 +140,7 @@ static const struct device_ops null_ops = {
     .embed_backward = null_embed_backward,
     .cross_entropy = null_cross_entropy,
     .add = null_add,
+    .copy = null_copy,
     .adamw = null_adamw,
     .add_squares = null_add_squares,
     .transpose = null_transpose,
