@@ -5,6 +5,7 @@
  * are those of the binary tree over all leaves, whatever their number, and only as many buffers live as levels wait.
  * At the end of a step the subtrees that still wait are added from the lowest level up: an unpaired last one passes
  * through, as in every tree of kernel/order.h. */
+#include "base/alloc.h"
 #include "llama/llama_train_private.h"
 
 /* ---- life ---- */
