@@ -2,9 +2,10 @@
 
     PYTHON bench/train_torch.py SHAPE.json --rows N --length L --steps S [--threads T] [--no-compile] [--f32]
 
-SHAPE.json holds d_model, n_layers, n_heads, n_kv_heads, d_ff, n_vocab and tied. Random weights and tokens; bf16 autocast
-over fp32 weights, torch.compile, fused AdamW, the library's own attention. Prints one JSON object: seconds of each step,
-the first ones (which compile) left out. It runs in an environment of its own that has torch; nothing else here needs it.
+SHAPE.json holds d_model, n_layers, n_heads, n_kv_heads, d_ff, n_vocab and tied. Random weights and tokens; bf16
+autocast over fp32 weights, torch.compile, fused AdamW, the library's own attention. Prints one JSON object: seconds of
+each step, the first ones (which compile) left out. It runs in an environment of its own that has torch; nothing else
+here needs it.
 """
 import argparse
 import json
