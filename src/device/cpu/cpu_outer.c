@@ -9,7 +9,7 @@
 #include "device/cpu/cpu.h"
 #include "device/outer_scratch.h"
 
-enum { GROUPS_AT_ONCE = 4 /* of 16 columns, in one piece of packing */ };
+enum { GROUPS_AT_ONCE = 16 /* of 16 columns, in one piece of packing */ };
 
 struct outer_work {
     const device *d;
