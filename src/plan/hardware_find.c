@@ -12,19 +12,33 @@ struct spelling {
 
 static size_t better(size_t a, size_t b) { return a > b ? a : b; }
 
+/* The next of a row's aliases, or false behind the last; *at begins at the list. */
+static bool next_alias(const char **at, char out[64]) {
+    while (**at == ',' || **at == ' ') ++*at;
+    if (!**at) return false;
+    size_t n = strcspn(*at, ",");
+    snprintf(out, 64, "%.*s", (int)n, *at);
+    *at += n;
+    return true;
+}
+
 /* How well a row answers a name: PLAN_NAMES_EXACT, or the length of its longest spelling that stands in the name. */
 static size_t score(const struct spelling *s, const char *name) {
     size_t best = better(plan_names_score(s->key, name), plan_names_score(s->name, name));
     const char *at = s->aliases;
-    while (*at) {
-        size_t n = strcspn(at, ",");
-        char alias[64];
-        snprintf(alias, sizeof alias, "%.*s", (int)n, at);
-        best = better(best, plan_names_score(alias, name));
-        at += n;
-        while (*at == ',' || *at == ' ') at++;
-    }
+    for (char alias[64]; next_alias(&at, alias);) best = better(best, plan_names_score(alias, name));
     return best;
+}
+
+/* How far its nearest spelling is. */
+static size_t distance_of(const struct spelling *s, const char *name) {
+    size_t least = plan_names_distance(s->key, name);
+    const char *at = s->aliases;
+    for (char alias[64]; next_alias(&at, alias);) {
+        size_t distance = plan_names_distance(alias, name);
+        if (distance < least) least = distance;
+    }
+    return least;
 }
 
 static bool spelling_at(const plan_hardware *hw, enum hardware_kind kind, size_t i, struct spelling *ret) {
@@ -56,7 +70,7 @@ static cria_status find(const plan_hardware *hw, enum hardware_kind kind, const 
     for (size_t i = 0; spelling_at(hw, kind, i, &s); i++) {
         size_t n = score(&s, name);
         if (n > best) best = n, best_i = i;
-        size_t distance = plan_names_distance(s.key, name);
+        size_t distance = distance_of(&s, name);
         if (distance < nearest) nearest = distance, nearest_key = s.key;
     }
     if (!best)

@@ -119,16 +119,33 @@ double plan_model_kv_bytes_per_token(const struct plan_model *m, double bytes_pe
     return 2 * layers * (double)m->n_kv_heads * (double)m->head_size * bytes_per_number;
 }
 
-void plan_model_from_params(double n_params, struct plan_model *ret) {
-    struct plan_model m = {.n_vocab = 64000, .is_gated = true, .head_size = 128, .n_context = 8192};
-    /* Published decoders have about 100 to 130 times as much width as layers. */
-    double layers = fmax(1, round(cbrt(n_params / (12.5 * 110 * 110))));
-    double width = sqrt(fmax(1, (n_params - 128000.0 * 110 * layers) / (12.5 * layers)));
-    m.n_layers = (int64_t)fmin(layers, LIMIT_LAYERS);
-    m.d_model = (int64_t)fmax(128, fmin(LIMIT_WIDTH, 128 * round(width / 128)));
-    m.n_heads = m.d_model / 128;
+/* A Llama-like shape of a width with about n_params. */
+static struct plan_model shape_of_width(int64_t d, double n_params) {
+    bool is_small = n_params < 1e9;
+    struct plan_model m = {.is_gated = true, .n_layers = 1, .n_context = 8192, .is_tied = is_small};
+    struct plan_params p;
+    m.n_vocab = is_small ? 32000 : 64000;
+    m.d_model = d;
+    m.head_size = d % 1024 ? 64 : 128;
+    m.n_heads = d / m.head_size;
     m.n_kv_heads = m.n_heads % 8 ? m.n_heads : 8;
-    m.d_ff = 128 * (int64_t)round((double)m.d_model * 3.5 / 128);
-    if (m.n_kv_heads == m.n_heads) m.d_ff = 128 * (int64_t)round((double)m.d_model * 8 / 3 / 128);
-    *ret = m;
+    m.d_ff = 64 * (int64_t)round((double)d * (m.n_kv_heads == m.n_heads ? 8.0 / 3 : 3.5) / 64);
+    plan_model_params(&m, &p);
+    double layers =
+        round((n_params - p.embedding * (is_small ? 1 : 2)) / (p.attention_per_layer + p.dense_ffn_per_layer));
+    m.n_layers = (int64_t)fmin(LIMIT_LAYERS, fmax(1, layers));
+    return m;
+}
+
+/* Published decoders have about 100 to 130 times as much width as layers, and heads that divide by 8 where they are
+ * large. */
+void plan_model_from_params(double n_params, struct plan_model *ret) {
+    double nearest = INFINITY;
+    for (int64_t d = 64; d <= LIMIT_WIDTH / 2; d += d < 1024 ? 64 : 1024) {
+        struct plan_model m = shape_of_width(d, n_params);
+        struct plan_params p;
+        plan_model_params(&m, &p);
+        double off = fabs(log(p.total / fmax(1, n_params))) + 0.1 * fabs(log((double)d / (115 * (double)m.n_layers)));
+        if (off < nearest) nearest = off, *ret = m;
+    }
 }

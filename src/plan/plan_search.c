@@ -37,9 +37,23 @@ static void note(struct search *s, const struct plan_train *t) {
     }
 }
 
+/* Whether two layouts differ in nothing but how stages are cut into parts and how much is recomputed. */
+static bool is_variant(const struct plan_layout *a, const struct plan_layout *b) {
+    return a->tp == b->tp && a->pp == b->pp && a->cp == b->cp && a->ep == b->ep && a->micro_batch == b->micro_batch &&
+           a->zero == b->zero;
+}
+
+/* Puts a layout in its place; of its variants the fastest stays. */
 static void keep(struct search *s, const struct plan_train *t) {
     struct plan_train_result r;
     if (plan_train_predict(t, PLAN_COUNT_CAUSAL, &r, NULL) != CRIA_OK) return;
+    for (size_t i = 0; i < s->n; i++) {
+        if (!is_variant(&s->rows[i].layout, &t->layout)) continue;
+        if (s->rows[i].result.step_s.mid <= r.step_s.mid) return;
+        memmove(&s->rows[i], &s->rows[i + 1], (s->n - i - 1) * sizeof *s->rows);
+        s->n--;
+        break;
+    }
     size_t at = s->n;
     while (at > 0 && s->rows[at - 1].result.step_s.mid > r.step_s.mid) at--;
     if (at >= s->max) return;

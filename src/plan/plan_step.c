@@ -43,7 +43,7 @@ static cria_status check_layout(const struct plan_train *t, struct cria_error *e
     TRY(check_at_least_one("expert parallel", y->ep, err));
     TRY(check_at_least_one("the micro-batch", y->micro_batch, err));
     int64_t parts = plan_memory_parts(t);
-    if (y->pp > t->model.n_layers + 2)
+    if (y->pp > t->model.n_layers)
         return ERROR_SET(err, CRIA_SHAPE, "%lld pipeline stages for %lld layers: expected at most one stage a layer",
                          (long long)y->pp, (long long)t->model.n_layers);
     if (y->pp * parts > t->model.n_layers + 2 || y->pp * parts > MAX_CHUNKS)

@@ -62,7 +62,8 @@ enum plan_attention_count predict_attention_count(const struct predict_row *row,
     const char *notes = predict_columns_text(row, PREDICT_NOTES);
     if (strcasestr(notes, "full attention") || strcasestr(notes, "non-causal")) return PLAN_COUNT_FULL;
     if (t->stack == PLAN_STACK_DEEPSEEK || t->stack == PLAN_STACK_PRODUCTION) return PLAN_COUNT_CAUSAL;
-    if (strcasestr(notes, "causal")) return PLAN_COUNT_CAUSAL;
+    /* Megatron's formula for latent attention takes the causal half, that for ordinary attention the whole. */
+    if (strcasestr(notes, "causal") || (t->stack == PLAN_STACK_MEGATRON && t->model.kv_rank)) return PLAN_COUNT_CAUSAL;
     return PLAN_COUNT_FULL;
 }
 
@@ -222,6 +223,11 @@ static cria_status complete_layout(const struct predict_row *row, struct plan_tr
                     : 1;
     TRY(complete_sizes(row, t, err));
     y->zero = zero_of(row, t);
+    if (y->zero < 3 && y->pp == 1) {
+        struct plan_train least = *t;
+        least.layout.recompute = PLAN_RECOMPUTE_FULL;
+        if (used(&least) > 1.1) y->zero = 3;
+    }
     /* torchtitan's local batch is what a data-parallel rank has, and its pipeline cuts it into single sequences. */
     if (micro && y->pp > 1 && (t->stack == PLAN_STACK_TORCH || t->stack == PLAN_STACK_EAGER)) micro = 1;
     double rows = t->batch_tokens / t->seq_len / (double)y->dp;
