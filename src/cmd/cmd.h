@@ -16,6 +16,7 @@ cmd_fn cmd_chat;
 cmd_fn cmd_completion;
 cmd_fn cmd_data_build;
 cmd_fn cmd_data_check;
+cmd_fn cmd_data_get;
 cmd_fn cmd_data_has;
 cmd_fn cmd_detokenize;
 cmd_fn cmd_doctor;

@@ -19,6 +19,7 @@ static cmd_fn *const functions[CONF_COMMAND_COUNT] = {
     [CONF_DATA_BUILD] = cmd_data_build,
     [CONF_DATA_HAS] = cmd_data_has,
     [CONF_DATA_CHECK] = cmd_data_check,
+    [CONF_DATA_GET] = cmd_data_get,
     [CONF_TEMPLATE] = cmd_template,
     [CONF_PULL] = cmd_pull,
     [CONF_LIST] = cmd_list,

@@ -31,6 +31,7 @@ enum conf_command {
     CONF_DATA_BUILD,
     CONF_DATA_HAS,
     CONF_DATA_CHECK,
+    CONF_DATA_GET,
     CONF_TEMPLATE,
     CONF_PULL,
     CONF_LIST,
@@ -236,6 +237,7 @@ enum conf_id {
     CONF_DATA_SHARD,
     CONF_DATA_THREADS,
     CONF_DATA_OUT,
+    CONF_DATA_SHA256,
     CONF_DATA_JSON,
     CONF_DATA_END, /* of conf_rows_data.c */
     CONF_ID_COUNT = CONF_DATA_END

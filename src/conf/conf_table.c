@@ -119,6 +119,17 @@ static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
                          .examples = "cria data check data",
                          .min_arguments = 1,
                          .max_arguments = 1},
+    [CONF_DATA_GET] =
+        {.name = "data get",
+         .arguments = "SOURCE",
+         .summary = "get a corpus onto this machine",
+         .details = "SOURCE is the name of a corpus that a Debian package carries (`cria data get list` shows them),\n"
+                    "fetched through this machine's apt without being installed; file:PATH; or an http: or https:\n"
+                    "address. The text appears in --out whole or not at all.",
+         .examples = "cria data get austen -o austen\n"
+                     "cria data get https://example.org/text.jsonl.zst --sha256 HEX -o text",
+         .min_arguments = 1,
+         .max_arguments = 1},
     [CONF_TEMPLATE] =
         {.name = "template",
          .arguments = "DIALOGUE.json",
