@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import subprocess
+import tempfile
 import unittest
 
 SOURCE = os.environ["CRIA_SOURCE_DIR"]
@@ -33,6 +34,7 @@ class Baseline(unittest.TestCase):
     def test_kernel_tests(self):
         sources = [p for folder in ("base", "tensor", "kernel")
                    for p in glob.glob(os.path.join(SOURCE, "src", folder, "*_test.c"))]
+        sources += ["packing_test.c", "outer_test.c", "backward_test.c"]  # of tests/kern: what learning computes
         self.assertTrue(sources)
         for source in sorted(sources):
             name = os.path.basename(source)[:-2]
@@ -49,6 +51,25 @@ class Baseline(unittest.TestCase):
                 self.assertEqual(here.returncode, 0, here.stderr)
                 self.assertEqual(there.returncode, 0, there.stderr)
                 self.assertEqual(json.loads(here.stdout)["digest"], json.loads(there.stdout)["digest"])
+
+    def test_train(self):
+        """Two steps leave the weights that they leave here."""
+        digests = []
+        with tempfile.TemporaryDirectory() as folder:
+            rows = os.path.join(folder, "rows.jsonl")
+            with open(rows, "w", encoding="ascii") as file:
+                for row in range(4):
+                    file.write(json.dumps({"ids": [(row * 31 + i * i) % 97 for i in range(70)]}) + "\n")
+            for emulator in ([], EMULATOR):
+                out = os.path.join(folder, f"run{len(digests)}")
+                done = run(*emulator, CRIA, "train", "--width", "48", "--layers", "2", "--heads", "4", "--kv-heads",
+                           "2", "--ff-width", "80", "--vocab-size", "97", "--context", "128", "--rows", rows, "--steps",
+                           "2", "--global-batch", "2", "--digest-every", "1", "--threads", "2", "--out", out)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                with open(os.path.join(out, "log.jsonl"), encoding="utf-8") as log:
+                    digests.append([json.loads(line)["weights_digest"] for line in log if "weights_digest" in line])
+        self.assertEqual(len(digests[0]), 2)
+        self.assertEqual(digests[0], digests[1])
 
 
 if __name__ == "__main__":
