@@ -25,6 +25,7 @@ cmd_fn cmd_inspect;
 cmd_fn cmd_list;
 cmd_fn cmd_options;
 cmd_fn cmd_perplexity;
+cmd_fn cmd_plan_calibrate;
 cmd_fn cmd_plan_compare;
 cmd_fn cmd_plan_predict;
 cmd_fn cmd_plan_serve;

@@ -31,6 +31,7 @@ static cmd_fn *const functions[CONF_COMMAND_COUNT] = {
     [CONF_PLAN_SERVE] = cmd_plan_serve,
     [CONF_PLAN_SITE] = cmd_plan_site,
     [CONF_PLAN_COMPARE] = cmd_plan_compare,
+    [CONF_PLAN_CALIBRATE] = cmd_plan_calibrate,
     [CONF_PLAN_PREDICT] = cmd_plan_predict,
     [CONF_DOCTOR] = cmd_doctor,
     [CONF_COMPLETION] = cmd_completion,

@@ -135,6 +135,7 @@ const struct conf_option conf_rows_plan[CONF_PLAN_END - CONF_PLAN_FIRST] = {
                             .type = CONF_PATH,
                             .group = CONF_GROUP_OUTPUT,
                             .value = "FILE",
-                            .commands = IN(PLAN_PREDICT),
-                            .help = "write the table here instead of to standard output"},
+                            .commands = IN(PLAN_PREDICT) | IN(PLAN_CALIBRATE),
+                            .help = "write the result here; a table goes to standard output, a machine's file into the "
+                                    "data folder without it"},
 };

@@ -237,6 +237,15 @@ static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
              "predicted. Measured columns are never read.",
          .examples = "cria plan predict --csv runs.csv -o predicted.csv\n"
                      "cria plan predict --csv - --hardware ours.yaml < runs.csv"},
+    [CONF_PLAN_CALIBRATE] =
+        {.name = "plan calibrate",
+         .arguments = "",
+         .summary = "measure this machine for predictions of Cria's own speed",
+         .details = "Times products of every type, attention and the rest on the threads that models run on, for some\n"
+                    "twenty seconds, and keeps the result as machine.yaml in the data folder. bench and doctor MODEL\n"
+                    "then show what was predicted; plans take it as --hardware FILE --gpu this-machine.",
+         .examples = "cria plan calibrate --threads 8\n"
+                     "cria plan calibrate -o machine.yaml"},
     [CONF_DOCTOR] = {.name = "doctor",
                      .arguments = "",
                      .summary = "what this machine has, and what Cria makes of it",
