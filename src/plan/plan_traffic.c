@@ -124,7 +124,7 @@ static struct plan_seconds sharded_seconds(const struct plan_train *t, enum plan
     double common, experts, n = (double)(t->layout.dp * t->layout.cp);
     plan_traffic_layer_params(t, kind, &common, &experts);
     double weights = gather_seconds(t, 2 * (common + experts), n, (double)t->layout.tp);
-    double gradients = gather_seconds(t, 2 * (common + experts), n, (double)t->layout.tp);
+    double gradients = t->is_lora ? 0 : gather_seconds(t, 2 * (common + experts), n, (double)t->layout.tp);
     struct plan_seconds computing = plan_cost_total(cost);
     return (struct plan_seconds){exposed(weights, computing.forward), exposed(weights + gradients, computing.backward)};
 }
@@ -160,7 +160,7 @@ static double crowding(const struct plan_train *t) {
 }
 
 double plan_traffic_step(const struct plan_train *t, double params, double expert_params, struct plan_seconds window) {
-    if (t->layout.zero >= 3) return 0;
+    if (t->layout.zero >= 3 || t->is_lora) return 0; /* adapters are a thousandth of the weights */
     const struct plan_stack_row *stack = plan_stack_row(t->stack);
     double n = (double)(t->layout.dp * t->layout.cp), stride = (double)t->layout.tp;
     double n_expert = fmax(1, n * stride / (double)t->layout.ep);

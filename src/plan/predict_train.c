@@ -195,14 +195,25 @@ static cria_status complete_sizes(const struct predict_row *row, struct plan_tra
     return CRIA_OK;
 }
 
+/* Nothing of the layout is stated: the best one. A batch that no layout divides is searched as the next power of two of
+ * sequences. */
 static cria_status guess_sizes(struct plan_train *t, struct cria_error *err) {
     struct plan_candidate best;
+    struct plan_train u = *t;
+    struct cria_error ignored;
     size_t n;
-    bool had_batch = t->batch_tokens > 0;
-    if (!had_batch) t->batch_tokens = fmax(4194304, t->seq_len * (double)t->n_chips);
-    cria_status status = plan_search(t, 1, &best, &n, err);
-    if (status == CRIA_OK) t->layout = best.layout;
-    return status;
+    if (u.batch_tokens <= 0) u.batch_tokens = fmax(4194304, u.seq_len * (double)u.n_chips);
+    cria_status status = plan_search(&u, 1, &best, &n, &ignored);
+    if (status != CRIA_OK) {
+        u.batch_tokens = u.seq_len * exp2(ceil(log2(fmax(1, u.batch_tokens / u.seq_len))));
+        status = plan_search(&u, 1, &best, &n, err);
+    }
+    if (status != CRIA_OK) return status;
+    t->layout = best.layout;
+    double least = t->seq_len * (double)(t->layout.dp * t->layout.micro_batch);
+    if (t->batch_tokens <= 0) t->batch_tokens = u.batch_tokens;
+    if (t->batch_tokens < least) t->batch_tokens = least;
+    return CRIA_OK;
 }
 
 static cria_status complete_layout(const struct predict_row *row, struct plan_train *t, struct cria_error *err) {
@@ -223,6 +234,10 @@ static cria_status complete_layout(const struct predict_row *row, struct plan_tr
                     : 1;
     TRY(complete_sizes(row, t, err));
     y->zero = zero_of(row, t);
+    if (t->model.n_experts) {
+        int64_t ep = count_of(row, PREDICT_EP), ranks = y->dp * y->tp * y->cp;
+        y->ep = ep && ranks % ep == 0 && t->model.n_experts % ep == 0 ? ep : choose_experts(t);
+    }
     if (y->zero < 3 && y->pp == 1) {
         struct plan_train least = *t;
         least.layout.recompute = PLAN_RECOMPUTE_FULL;
@@ -236,10 +251,6 @@ static cria_status complete_layout(const struct predict_row *row, struct plan_tr
     if (rows < 1) t->batch_tokens = t->seq_len * (double)y->dp;
     y->virtual_stages = parts >= 0 ? (parts > 1 ? parts : 1) : choose_parts(row, t);
     if (y->pp > 1 && y->pp * y->virtual_stages > t->model.n_layers + 2) y->virtual_stages = 1;
-    if (t->model.n_experts) {
-        int64_t ep = count_of(row, PREDICT_EP), ranks = y->dp * y->tp * y->cp;
-        y->ep = ep && ranks % ep == 0 && t->model.n_experts % ep == 0 ? ep : choose_experts(t);
-    }
     choose_recompute(t, recompute_of(row));
 out:
     return status;
@@ -266,7 +277,7 @@ cria_status predict_train(const struct predict_row *row, const plan_hardware *hw
     t.stack = t.chip->is_cpu ? PLAN_STACK_CPU : stack_of(row, t.chip);
     t.year = software_year(row, t.chip);
     if (t.precision == PLAN_PRECISION_NONE) t.precision = usual_precision(row, &t);
-    t.is_production = !is_vendor(row, &t);
+    t.is_production = !is_vendor(row, &t) || strcmp(predict_columns_text(row, PREDICT_KIND), "train_run") == 0;
     t.is_balanced = predict_columns_mention(row, "force-balanced") || predict_columns_mention(row, "forced balance");
     t.overlaps_tp = predict_columns_mention(row, "async tp") || predict_columns_mention(row, "async-tp");
     t.is_lora = predict_columns_mention(row, "lora");
