@@ -19,7 +19,9 @@ enum {
     STAGE_QKV_BACK,
     STAGE_ATTN_NORM_BACK
 };
-enum { LOGITS_BYTES = 64 << 20 }; /* about so much for one chunk of logits */
+/* Rows of logits at once: the head's weight gradient is read and written for every 512 tokens anyway (device/), so
+ * fewer would cost memory traffic; more gain nothing but fewer calls, as long as they are cheap. */
+enum { LOGITS_ROWS = 512, LOGITS_BYTES = 64 << 20 };
 
 static size_t aligned(size_t n) { return (n + PAGES_ALIGNMENT - 1) / PAGES_ALIGNMENT * PAGES_ALIGNMENT; }
 
@@ -63,7 +65,8 @@ static void count_slots(llama_trainer *t) {
     const int64_t chunk = LOGITS_BYTES / ((int64_t)sizeof(float) * t->model.config.n_vocab) / ORDER_STEP * ORDER_STEP;
     t->max_slots = o->max_rows * steps * ORDER_STEP;
     t->n_pages = o->max_rows * steps + o->max_pieces + o->max_rows;
-    t->chunk = chunk < 4 * ORDER_STEP ? 4 * ORDER_STEP : chunk < t->max_slots ? (int)chunk : t->max_slots;
+    t->chunk = t->max_slots;
+    if (chunk < t->chunk) t->chunk = chunk > LOGITS_ROWS ? (int)chunk : LOGITS_ROWS;
     if (t->chunk > t->max_slots) t->chunk = t->max_slots;
 }
 

@@ -39,6 +39,7 @@ struct problem {
     int pieces[MAX_ROWS][MAX_PIECES + 1]; /* lengths of each row's documents, 0 behind the last */
     int leaf_ends[MAX_ROWS];              /* rows behind which a leaf ends, 0 behind the last */
     int max_row_tokens;
+    int n_ways; /* for each instruction set */
 };
 
 static const struct problem problems[] = {
@@ -47,31 +48,44 @@ static const struct problem problems[] = {
      LLAMA_COMPUTE_F32,
      {{40}, {7, 25, 9}, {64}, {1, 1, 50}, {33, 31}},
      {2, 4, 5},
-     64},
+     64,
+     4},
     {"mqa, tied, bf16",
      {40, 2, 6, 1, 10, 66, 271, 128, true, DTYPE_BF16, 2, false},
      LLAMA_COMPUTE_BF16,
      {{20, 20, 8}, {70}, {5, 60}, {64}, {31}, {3}},
      {1, 2, 3, 5, 6},
-     70},
+     70,
+     4},
     {"two shards, bf16",
      {32, 1, 16, 2, 128, 2100, 40, 128, false, DTYPE_BF16, 3, false},
      LLAMA_COMPUTE_BF16,
      {{20, 15}, {33}},
      {2},
-     35},
+     35,
+     4},
     {"three spans, bf16",
      {32, 1, 2, 1, 16, 40, 50, 2048, true, DTYPE_BF16, 4, false},
      LLAMA_COMPUTE_BF16,
      {{30, 1100}, {40}},
      {1, 2},
-     1130},
+     1130,
+     3},
     {"three spans, f32",
      {32, 1, 2, 2, 8, 40, 50, 2048, false, DTYPE_F32, 5, false},
      LLAMA_COMPUTE_F32,
      {{1060, 20}},
      {1},
-     1080},
+     1080,
+     3},
+    /* Logits come in chunks of 512 rows: a row is one and a part of the next. */
+    {"many words, bf16",
+     {8, 1, 1, 1, 8, 32, 33000, 640, false, DTYPE_BF16, 6, false},
+     LLAMA_COMPUTE_BF16,
+     {{520}, {20}},
+     {2},
+     520,
+     1},
 };
 
 /* A problem with its weights and rows in memory. */
@@ -264,7 +278,8 @@ static void test_ways(void **state) {
     int n_ways = 0;
     for (int isa = KERNEL_ISA_REF; isa < KERNEL_ISA_COUNT; isa++) {
         const char *reason;
-        for (int j = 0; kernel_isa_usable((enum kernel_isa)isa, &reason) && j < 4; j++, n_ways++) {
+        const int n = isa == KERNEL_ISA_REF ? p->n_ways / 2 : p->n_ways; /* it is slow, and the reference already */
+        for (int j = 0; kernel_isa_usable((enum kernel_isa)isa, &reason) && j < n; j++, n_ways++) {
             const struct way way = {(enum kernel_isa)isa, threads[(isa + j) % 4], rows[(isa + 2 * j + j / 2) % 4],
                                     (enum llama_recompute)((isa + j) % 3), j % 2 == 1};
             struct outcome got = compute(&r, &way);
@@ -384,6 +399,7 @@ int main(void) {
         PROBLEM(test_losses_are_those_of_inference, 2),
         PROBLEM(test_losses_are_those_of_inference, 3),
         PROBLEM(test_losses_are_those_of_inference, 4),
+        PROBLEM(test_ways, 5),
         cmocka_unit_test(test_tree),
         cmocka_unit_test(test_containers),
     };
