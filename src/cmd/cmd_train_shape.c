@@ -65,8 +65,13 @@ cria_status cmd_train_shape_config(const struct conf *c, const model_files *init
     if (data_vocab) m.n_vocab = data_vocab;
     take_shape(c, &m);
     if (!preset && !m.n_kv_heads) m.n_kv_heads = m.n_heads;
-    if (!conf_is_set(c, CONF_TRAIN_HEAD_SIZE) && m.n_heads && m.d_model % m.n_heads == 0)
+    if (!conf_is_set(c, CONF_TRAIN_HEAD_SIZE)) {
+        if (m.d_model % m.n_heads)
+            TRY(ERROR_SET(err, CRIA_USAGE,
+                          "--width %lld is no multiple of --heads %lld; --head-size N says what is meant",
+                          (long long)m.d_model, (long long)m.n_heads));
         m.head_size = m.d_model / m.n_heads;
+    }
     if (!conf_is_set(c, CONF_TRAIN_CONTEXT) && m.n_context < data_length) m.n_context = data_length;
     if (!m.name[0]) snprintf(m.name, sizeof m.name, "%s", preset ? preset : "cria");
     if (!m.n_vocab) TRY(ERROR_SET(err, CRIA_USAGE, "--vocab-size is missing: a file of ids does not say it"));

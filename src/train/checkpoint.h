@@ -63,7 +63,7 @@ struct checkpoint_stamp {
 /* The folder of a step; alloc_free() it; NULL without memory. */
 char *checkpoint_path(const char *folder, int64_t step);
 /* Writes, publishes, reads back and verifies folder/step-NNNNNNNN. What stood there is replaced, unless it verifies:
- * then it stays. On failure nothing new stands under that name, or something that does not verify. */
+ * then it stays. After a failure nothing stands under that name, or a whole checkpoint; others are as they were. */
 CRIA_MUST_CHECK cria_status checkpoint_write(const char *folder, const struct checkpoint_content *c,
                                              const struct checkpoint_stamp *stamp, struct cria_error *err);
 /* Replaces the model directory `path` with the model alone. */

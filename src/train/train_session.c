@@ -19,8 +19,10 @@ int train_leaves(int64_t n_rows, int64_t max_tokens, int asked) {
 
 int64_t train_session_rows(const struct train_options *options, int64_t step, struct rows_cursor at) {
     const int64_t wanted = schedule_rows(&options->schedule, step);
-    const uint64_t left = rows_left_in_phase(options->data, rows_advance(options->data, at, 0));
-    return left && (uint64_t)wanted > left ? (int64_t)left : wanted;
+    const struct rows_cursor here = rows_advance(options->data, at, 0);
+    if (here.phase + 1 >= rows_n_phases(options->data)) return wanted;
+    const uint64_t left = rows_left_in_phase(options->data, here);
+    return (uint64_t)wanted > left ? (int64_t)left : wanted;
 }
 
 cria_status train_session_check_rows(const struct train_options *options, struct cria_error *err) {
@@ -49,6 +51,7 @@ static int64_t longest_row(const struct train_options *options) {
 
 void train_session_shape(const struct train_options *options, struct llama_trainer_options *ret) {
     const int64_t length = longest_row(options), most = schedule_max_rows(&options->schedule);
+    const int64_t padded = length < LLAMA_PAGE ? LLAMA_PAGE : length; /* the slots that fill up a short row are a run */
     int64_t rows_at_once = options->micro_rows ? options->micro_rows : CALL_TOKENS / length;
     if (rows_at_once < 1) rows_at_once = 1;
     if (rows_at_once > most) rows_at_once = most;
@@ -62,7 +65,7 @@ void train_session_shape(const struct train_options *options, struct llama_train
         if (of_n > leaves) leaves = of_n;
     }
     *ret = (struct llama_trainer_options){.compute = options->compute,
-                                          .max_row_tokens = (int)length,
+                                          .max_row_tokens = (int)(padded < options->config.n_context ? padded : length),
                                           .max_rows = (int)rows_at_once,
                                           .max_pieces = (int)pieces,
                                           .n_leaves = leaves > MAX_LEAVES ? leaves : MAX_LEAVES,

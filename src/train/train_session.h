@@ -65,7 +65,7 @@ struct train_evaluation {
 CRIA_MUST_CHECK cria_status train_session_evaluate(struct train_session *s, struct train_evaluation *ret,
                                                    struct cria_error *err);
 
-/* Rows that a step has, which ends where a phase does. */
+/* Rows that a step has: it ends where a phase does that another one follows. */
 int64_t train_session_rows(const struct train_options *options, int64_t step, struct rows_cursor at);
 /* RANGE with the numbers where the data ends before the run does. */
 CRIA_MUST_CHECK cria_status train_session_check_rows(const struct train_options *options, struct cria_error *err);
