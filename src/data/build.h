@@ -48,7 +48,8 @@ struct build_options {
     bool clean[CLEAN_COUNT];         /* which rules run */
     double thresholds[FILTER_COUNT]; /* NaN: off */
     double near_threshold;           /* similarity from which a document counts as a duplicate; 0: off */
-    const char *const *test_sets;    /* [n_test_sets]: documents that share a run of words with these are dropped */
+    const char *const *test_sets;    /* [n_test_sets]: documents that share a run of words with these are dropped, but
+                                        for those of held-out sources */
     int n_test_sets;
     int test_words;       /* 0: DECONTAMINATE_WORDS */
     int threads;          /* 1 or more */

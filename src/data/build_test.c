@@ -220,13 +220,15 @@ static void copies_are_dropped(void **state) {
     buffer_free(&b);
 }
 
-/* Catches: a test's words left in, a text dropped for fewer words than asked, a report without the reason. */
+/* Catches: a test's words left in, a text dropped for fewer words than asked, a report without the reason, a held-out
+ * source dropped because it is the test. */
 static void tests_are_kept_out(void **state) {
     (void)state;
     const char *test = put_text("test.jsonl", "{\"text\":\"one two three four five six\"}\n{\"text\":\"short\"}\n");
     const char *text = put_text("train.txt", "zero ONE, two\nthree four five! six<|cut|>one two three four six five");
-    const struct build_source sources[] = {{.name = "t", .paths = &text, .n_paths = 1, .separator = "<|cut|>"}};
-    struct build_options o = options_for(sources, 1, at("clean"));
+    const struct build_source sources[] = {{.name = "t", .paths = &text, .n_paths = 1, .separator = "<|cut|>"},
+                                           {.name = "held", .paths = &test, .n_paths = 1, .is_held_out = true}};
+    struct build_options o = options_for(sources, 2, at("clean"));
     struct build_result result;
     struct cria_error err;
     char *report;
@@ -237,7 +239,8 @@ static void tests_are_kept_out(void **state) {
     must(build_run(&o, &result, &err), &err);
     assert_int_equal(result.n_contaminated, 1);
     assert_int_equal(result.n_test_short, 1);
-    assert_int_equal(result.n_kept, 1);
+    assert_int_equal(result.n_kept, 3);
+    assert_int_equal(result.n_held_out, 2);
     must(file_read(at("clean/decontamination.jsonl"), 1 << 20, &report, &n, &err), &err);
     assert_non_null(strstr(report, "train.txt#1"));
     assert_non_null(strstr(report, "test.jsonl:1"));

@@ -46,7 +46,9 @@ static cria_status work_on(const struct build *b, struct build_batch *batch, str
     const struct filter_text view = {text, d->n_bytes, d->n_replaced};
     TRY(filter_run(b->o->thresholds, &view, &d->filtered_by, err));
     if (d->filtered_by >= 0) goto out;
-    d->is_contaminated = b->tests && decontaminate_find(b->tests, text, d->n_bytes, &d->hit);
+    /* A held-out source is a test itself, often one of those named, and nothing is trained on it. */
+    d->is_contaminated = b->tests && !b->o->sources[batch->source].is_held_out &&
+                         decontaminate_find(b->tests, text, d->n_bytes, &d->hit);
     if (d->is_contaminated) goto out;
     TRY(hash(text, d->n_bytes, d->sha256, err));
     d->has_signature = b->bands && near_sign(text, d->n_bytes, &d->signature);
