@@ -86,6 +86,14 @@ static const struct problem problems[] = {
      {2},
      520,
      1},
+    /* Learning begins from the numbers that a quantised file stands for. */
+    {"blocks of 4 bits, bf16",
+     {64, 1, 2, 1, 32, 96, 300, 128, true, DTYPE_Q4_0, 7, false},
+     LLAMA_COMPUTE_BF16,
+     {{20, 15}, {33}},
+     {2},
+     35,
+     1},
 };
 
 /* A problem with its weights and rows in memory. */
@@ -157,9 +165,11 @@ static void make_ready(struct ready *r, const struct problem *p) {
     model_files *files = NULL;
     *r = (struct ready){.p = p, .folder = tiny_folder()};
     assert_non_null(r->folder);
-    r->path = file_join(r->folder, "model");
+    const bool is_quantised = dtype_info(p->model.dtype)->block_elements > 1;
+    r->path = file_join(r->folder, is_quantised ? "model.gguf" : "model");
     assert_non_null(r->path);
-    must(tiny_write_directory(&p->model, r->path, &err), &err, p->name);
+    must(is_quantised ? tiny_write_gguf(&p->model, r->path, &err) : tiny_write_directory(&p->model, r->path, &err),
+         &err, p->name);
     must(model_files_open(&files, r->path, NULL, &err), &err, p->name);
     r->config = *model_files_config(files);
     must(llama_layout_create(&r->layout, &r->config, &err), &err, p->name);
@@ -400,6 +410,7 @@ int main(void) {
         PROBLEM(test_losses_are_those_of_inference, 3),
         PROBLEM(test_losses_are_those_of_inference, 4),
         PROBLEM(test_ways, 5),
+        PROBLEM(test_losses_are_those_of_inference, 6),
         cmocka_unit_test(test_tree),
         cmocka_unit_test(test_containers),
     };
