@@ -83,9 +83,9 @@ static void add_product(struct tally *y, enum plan_precision precision, double c
     if (y->t->is_lora) y->product_backward += seconds + count * bytes * traffic;
     else y->product_backward += 2 * seconds + count * (2 * bytes + 2 * k * n * y->gradient_bytes) * traffic;
     /* Read in 16 bits, written in both layouts: the activations forward, the gradients backward. Where the casts are
-     * kernels of their own, read for the maximum first, and written and read in 16 bits before. */
+     * kernels of their own, they read for the maximum first. */
     if (is_low(precision))
-        y->quantise_bytes += count * (m * k + m * n) * (plan_stack_row(y->t->stack)->casts_apart ? 9 : 4);
+        y->quantise_bytes += count * (m * k + m * n) * (plan_stack_row(y->t->stack)->casts_apart ? 6 : 4);
 }
 
 /* Bytes for each token between products, forward; backward is twice that. */
