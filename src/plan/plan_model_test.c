@@ -159,8 +159,8 @@ static void test_refusals(void **state) {
         "{}",
         "{\"hidden_size\":-1}",
         "{\"hidden_size\":4096,\"num_hidden_layers\":1e9,\"num_attention_heads\":32,\"vocab_size\":1000}",
-        "{\"hidden_size\":4096,\"num_hidden_layers\":32,\"num_attention_heads\":32,\"vocab_size\":1000,"
-        "\"num_experts\":4,\"num_experts_per_tok\":8}",
+        ("{\"hidden_size\":4096,\"num_hidden_layers\":32,\"num_attention_heads\":32,\"vocab_size\":1000,"
+         "\"num_experts\":4,\"num_experts_per_tok\":8}"),
         "{\"hidden_size\":4096",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

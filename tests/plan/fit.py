@@ -2,9 +2,9 @@
 """Fits the planner's constants of training to one half of the published rows and judges them on the other.
 
 Run by hand, with numpy and scipy: CRIA=build/release/cria python3 tests/plan/fit.py [--write]. The halves are
-drawn by a hash of each row's id (scores.py), so they stay the same. Each constant moves inside the interval that its row
-of src/plan/plan_constants.c states; rows of large groups weigh less, so that one repository with a hundred rows does not
-decide alone; far outliers pull little (soft L1). --write puts the result into the table."""
+drawn by a hash of each row's id (scores.py), so they stay the same. Each constant moves inside the interval that its
+row of src/plan/plan_constants.c states; rows of large groups weigh less, so that one repository with a hundred rows
+does not decide alone; far outliers pull little (soft L1). --write puts the result into the table."""
 
 import csv
 import os
@@ -47,8 +47,8 @@ def predict(folder, table, names, values):
     path = os.path.join(folder, "constants.yaml")
     with open(path, "w", encoding="utf-8") as file:
         file.writelines("%s: %.8g\n" % pair for pair in zip(names, values))
-    done = subprocess.run([CRIA, "plan", "predict", "--csv", table, "--constants", path], capture_output=True, text=True,
-                          check=True)
+    done = subprocess.run([CRIA, "plan", "predict", "--csv", table, "--constants", path], capture_output=True,
+                          text=True, check=True)
     return np.array([scores.error(row) if scores.pair(row) else np.nan for row in scores.read(done.stdout)])
 
 

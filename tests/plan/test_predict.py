@@ -13,7 +13,8 @@ CRIA = os.environ["CRIA"]
 
 
 def run(*arguments, text=None):
-    return subprocess.run([CRIA, "plan", "predict", *arguments], input=text, capture_output=True, text=True, check=False)
+    command = [CRIA, "plan", "predict", *arguments]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
 
 
 class Predict(unittest.TestCase):
