@@ -189,6 +189,15 @@ static void take_running(const struct conf *c, struct train_options *o) {
 
 /* ---- facts ---- */
 
+/* The shortest decimal that reads back as the same number. */
+static void real_text(double value, char *out, size_t n) {
+    double back = 0;
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(out, n, "%.*g", digits, value);
+        if (conf_read_real(out, -1e300, 1e300, &back, NULL) == CRIA_OK && back == value) return;
+    }
+}
+
 /* A value as one would write it; NULL without memory. */
 static char *value_text(const struct conf *c, enum conf_id id) {
     char text[64];
@@ -199,7 +208,7 @@ static char *value_text(const struct conf *c, enum conf_id id) {
             snprintf(text, sizeof text, "%lld", (long long)conf_int(c, id));
             return alloc_text(text, strlen(text));
         case CONF_REAL:
-            snprintf(text, sizeof text, "%.17g", conf_real(c, id));
+            real_text(conf_real(c, id), text, sizeof text);
             return alloc_text(text, strlen(text));
         default:
             return alloc_text(conf_text(c, id), strlen(conf_text(c, id)));

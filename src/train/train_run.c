@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "report/tensorboard.h"
+#include "train/run_record.h"
 #include "train/saver.h"
 #include "train/train_folder.h"
 #include "train/train_log.h"
@@ -329,6 +330,16 @@ out:
     return status;
 }
 
+/* Which program, kernels and threads go on from here. */
+static cria_status log_begun(struct run *r, struct cria_error *err) {
+    struct run_record_circumstances here = {0};
+    run_record_look(&here, r->options->dev);
+    json_writer *w = train_log_begin(r->log, r->session->at.step);
+    train_log_text(w, "event", "begun");
+    for (int i = 0; i < here.n; i++) train_log_text(w, here.facts[i].name, here.facts[i].value);
+    return train_log_end(r->log, err);
+}
+
 static cria_status open_run(struct run *r, struct cria_error *err) {
     const struct train_options *o = r->options;
     cria_status status;
@@ -346,7 +357,9 @@ static cria_status open_run(struct run *r, struct cria_error *err) {
     TRY(meter_create(&r->energy, &o->meter, err));
     meter_read(r->energy, &r->last);
     r->saved_at = clock_seconds();
-    if (r->session->at.step < o->schedule.steps) r->view = live_start(&o->live);
+    if (r->session->at.step == o->schedule.steps) goto out;
+    TRY(log_begun(r, err));
+    r->view = live_start(&o->live);
 out:
     return status;
 }
