@@ -114,7 +114,10 @@ static cria_status measure(struct bench *b, int i, struct cria_error *err) {
     cria_status status = CRIA_OK;
     if (b->n_prompt) TRY(run_prefill(b, i + 1, &b->prefill[at], err));
     if (b->n_answer) TRY(run_decode(b, &b->decode[at], err));
-    if (i < 0) goto out;
+    if (i < 0) {
+        b->resident_bytes = cmd_foretell_resident();
+        goto out;
+    }
     TRY(probe_read(n_threads, b->read_bytes, &b->read_bytes_per_s[i], err));
     TRY(probe_product(n_threads, device_isa(b->m.dev), f32, &b->flops_per_s[i], err));
 out:
@@ -154,14 +157,10 @@ static cria_status book(struct bench *b, struct cria_error *err) {
 
 static cria_status prepare(struct bench *b, const struct conf *c, struct cria_error *err) {
     cria_status status;
-    b->n_prompt = (int)conf_int(c, CONF_PROMPT_TOKENS);
-    b->n_answer = (int)conf_int(c, CONF_MAX_TOKENS);
-    b->n_repeats = (int)conf_int(c, CONF_REPEAT);
-    b->depth = (int)conf_int(c, CONF_DEPTH);
-    b->n_sequences = (int)conf_int(c, CONF_SEQUENCES);
     if (b->n_answer < 1 && b->n_prompt < 1)
         return ERROR_SET(err, CRIA_USAGE, "--prompt-tokens 0 --max-tokens 0: nothing to measure");
     TRY(cmd_model_open(&b->m, c, false, err));
+    b->program_bytes = cmd_foretell_resident();
     TRY(cmd_model_load(&b->m, c, err));
     const int64_t deep = (int64_t)b->depth + b->n_answer, longest = b->n_prompt > deep ? b->n_prompt : deep;
     const int64_t n_context = llama_model_config(b->m.model)->n_context;
@@ -183,21 +182,49 @@ out:
     return status;
 }
 
-cria_status cmd_bench(const struct conf *c, struct cria_error *err) {
-    struct bench b = {0};
+static cria_status foretell(struct bench *b, const struct conf *c, struct cria_error *err) {
+    const struct cmd_foretell_run run = {.n_prompt = b->n_prompt,
+                                         .depth = b->depth,
+                                         .n_answer = b->n_answer,
+                                         .n_sequences = b->n_sequences,
+                                         .chunk = (int)conf_int(c, CONF_PREFILL_CHUNK),
+                                         .kv = b->kv,
+                                         .n_threads = device_threads(b->m.dev),
+                                         .compute = llama_model_compute(b->m.model)};
+    return cmd_foretell(b->m.files, &run, &b->foretold, err);
+}
+
+cria_status cmd_bench_take(struct bench *b, const struct conf *c, struct cria_error *err) {
     cria_status status;
-    TRY(cmd_model_name(c, &b.name, err));
-    TRY(prepare(&b, c, err));
-    TRY(measure_all(&b, err));
+    TRY(cmd_model_name(c, &b->name, err));
+    TRY(prepare(b, c, err));
+    TRY(foretell(b, c, err));
+    TRY(measure_all(b, err));
+out:
+    return status;
+}
+
+void cmd_bench_close(struct bench *b) {
+    alloc_free(b->prompt);
+    alloc_free(b->openings);
+    alloc_free(b->prefill);
+    alloc_free(b->decode);
+    alloc_free(b->read_bytes_per_s);
+    alloc_free(b->flops_per_s);
+    cmd_model_close(&b->m);
+}
+
+cria_status cmd_bench(const struct conf *c, struct cria_error *err) {
+    struct bench b = {.n_prompt = (int)conf_int(c, CONF_PROMPT_TOKENS),
+                      .n_answer = (int)conf_int(c, CONF_MAX_TOKENS),
+                      .n_repeats = (int)conf_int(c, CONF_REPEAT),
+                      .depth = (int)conf_int(c, CONF_DEPTH),
+                      .n_sequences = (int)conf_int(c, CONF_SEQUENCES)};
+    cria_status status;
+    TRY(cmd_bench_take(&b, c, err));
     const struct figures f = cmd_bench_figures(&b);
     TRY(conf_flag(c, CONF_JSON) ? cmd_bench_json(&b, &f, err) : cmd_bench_page(&b, &f, err));
 out:
-    alloc_free(b.prompt);
-    alloc_free(b.openings);
-    alloc_free(b.prefill);
-    alloc_free(b.decode);
-    alloc_free(b.read_bytes_per_s);
-    alloc_free(b.flops_per_s);
-    cmd_model_close(&b.m);
+    cmd_bench_close(&b);
     return status;
 }

@@ -2,6 +2,7 @@
 #ifndef CMD_CMD_BENCH_H
 #define CMD_CMD_BENCH_H
 
+#include "cmd/cmd_foretell.h"
 #include "cmd/cmd_model.h"
 
 struct spread {
@@ -21,6 +22,9 @@ struct bench {
     double *prefill, *decode;               /* owned; n_repeats: tokens a second */
     double *read_bytes_per_s, *flops_per_s; /* owned; n_repeats: the machine's limits, taken between the runs */
     double others;                          /* part of the machine's time that other work took */
+    struct cmd_foretold foretold;           /* said before the first pass */
+    uint64_t program_bytes;                 /* in memory before the weights: the program and the tokenizer */
+    uint64_t resident_bytes;                /* in memory after the first pass, before the machine's limits are taken */
 };
 
 struct figures {
@@ -29,6 +33,10 @@ struct figures {
     double arithmetic_fraction, memory_fraction;
 };
 
+/* Opens the model, foretells, measures; the counts of b (n_prompt to n_sequences) say what. b is closed by the caller,
+ * whatever comes back. */
+CRIA_MUST_CHECK cria_status cmd_bench_take(struct bench *b, const struct conf *c, struct cria_error *err);
+void cmd_bench_close(struct bench *b);
 /* Sorts what was measured. */
 struct figures cmd_bench_figures(struct bench *b);
 CRIA_MUST_CHECK cria_status cmd_bench_json(const struct bench *b, const struct figures *f, struct cria_error *err);

@@ -105,6 +105,25 @@ static void json_machine(json_writer *w, const struct bench *b, const struct fig
     json_write_end_object(w);
 }
 
+/* Tokens a second where n tokens take s seconds; null where nothing was foretold. */
+static void json_rate(json_writer *w, const char *key, bool is_there, int n, double s) {
+    json_write_key(w, key);
+    if (is_there && n > 0 && s > 0) json_write_f64(w, n / s);
+    else json_write_null(w);
+}
+
+static void json_foretold(json_writer *w, const struct bench *b) {
+    const struct cmd_foretold *of = &b->foretold;
+    json_write_key(w, "predicted");
+    json_write_begin_object(w);
+    json_rate(w, "prefill_tokens_per_s", of->has_times, b->n_prompt, of->prefill_s);
+    json_rate(w, "decode_tokens_per_s", of->has_times && b->n_answer, b->n_sequences, of->decode_s);
+    json_i64(w, "memory_bytes", (int64_t)(of->memory_bytes + b->program_bytes));
+    if (!of->has_times) json_text(w, "why", of->why);
+    json_write_end_object(w);
+    json_i64(w, "resident_bytes", (int64_t)b->resident_bytes);
+}
+
 cria_status cmd_bench_json(const struct bench *b, const struct figures *f, struct cria_error *err) {
     struct buffer out = buffer_make(MAX_JSON_BYTES);
     json_writer w = json_writer_make(&out);
@@ -121,6 +140,7 @@ cria_status cmd_bench_json(const struct bench *b, const struct figures *f, struc
     json_spread(&w, "prefill", b->n_prompt, f->prefill, "fraction_of_arithmetic", f->arithmetic_fraction);
     json_spread(&w, "decode", b->n_answer, f->decode, "fraction_of_memory", f->memory_fraction);
     json_machine(&w, b, f);
+    json_foretold(&w, b);
     json_write_end_object(&w);
     const cria_status status = cmd_write_line(&out, err);
     buffer_free(&out);
@@ -132,6 +152,27 @@ static cria_status page_row(const char *what, int n_tokens, struct spread s, dou
     if (!n_tokens) return CRIA_OK;
     return cmd_print(err, "  %-8s %4d tokens  %9.1f tokens/s  (%.1f to %.1f)  %5.1f %% of the %s speed\n", what,
                      n_tokens, s.median, s.slowest, s.fastest, 100 * fraction, of);
+}
+
+/* What was said before the first pass, beside what came. */
+static cria_status page_foretold(const struct bench *b, const struct figures *f, struct cria_error *err) {
+    const struct cmd_foretold *of = &b->foretold;
+    const double memory = (double)(of->memory_bytes + b->program_bytes);
+    cria_status status;
+    TRY(cmd_print(err, "  predicted: %.1f MiB in memory (%+.1f %% of %.1f)", memory / (1 << 20),
+                  100 * (memory / (double)b->resident_bytes - 1), (double)b->resident_bytes / (1 << 20)));
+    if (!of->has_times) {
+        TRY(cmd_print(err, "; no times, %s\n", of->why));
+        goto out;
+    }
+    const double prefill = b->n_prompt / of->prefill_s, decode = b->n_sequences / of->decode_s;
+    if (b->n_prompt)
+        TRY(cmd_print(err, "; prefill %.1f tokens/s (%+.1f %%)", prefill, 100 * (prefill / f->prefill.median - 1)));
+    if (b->n_answer)
+        TRY(cmd_print(err, "; decode %.1f tokens/s (%+.1f %%)", decode, 100 * (decode / f->decode.median - 1)));
+    TRY(cmd_print(err, "\n"));
+out:
+    return status;
 }
 
 cria_status cmd_bench_page(const struct bench *b, const struct figures *f, struct cria_error *err) {
@@ -148,6 +189,7 @@ cria_status cmd_bench_page(const struct bench *b, const struct figures *f, struc
     TRY(cmd_print(err,
                   "\n  memory reads %.1f GB/s (%zu MiB), products in the cache %.1f Gflop/s, loading took %.2f s\n",
                   f->read_bytes_per_s * 1e-9, b->read_bytes >> 20, f->flops_per_s * 1e-9, b->m.load_s));
+    TRY(page_foretold(b, f, err));
     if (b->others > busy_limit)
         TRY(cmd_print(err, "  the machine was busy: other work took %.0f %% of it, so these figures are too low\n",
                       100 * b->others));
