@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "cmd/cmd.h"
+#include "cmd/cmd_bench.h"
 #include "cmd/cmd_io.h"
 #include "hub/hub.h"
 #include "kernel/kernel.h"
@@ -157,6 +158,34 @@ static void tell_program(struct report *r) {
     alloc_free(folder);
 }
 
+/* A short run of a model, beside what was foretold of it. */
+static cria_status tell_model(struct report *r, const struct conf *c, struct cria_error *err) {
+    struct bench b = {.n_prompt = 256, .n_answer = 32, .n_repeats = 3, .n_sequences = 1};
+    cria_status status;
+    TRY(cmd_bench_take(&b, c, err));
+    const struct figures f = cmd_bench_figures(&b);
+    const struct cmd_foretold *of = &b.foretold;
+    const double memory = (double)(of->memory_bytes + b.program_bytes), mib = 1 << 20;
+    section(r, "model", "Model");
+    fact(r, "name", "%s", b.name);
+    fact(r, "memory", "%.1f MiB predicted, %.1f measured (%+.1f %%)", memory / mib, (double)b.resident_bytes / mib,
+         100 * (memory / (double)b.resident_bytes - 1));
+    if (of->has_times) {
+        const double prefill = b.n_prompt / of->prefill_s, decode = 1 / of->decode_s;
+        fact(r, "prefill", "%.1f tokens/s predicted, %.1f measured (%+.1f %%)", prefill, f.prefill.median,
+             100 * (prefill / f.prefill.median - 1));
+        fact(r, "decode", "%.1f tokens/s predicted, %.1f measured (%+.1f %%)", decode, f.decode.median,
+             100 * (decode / f.decode.median - 1));
+    } else {
+        fact(r, "prefill", "%.1f tokens/s measured; none predicted: %s", f.prefill.median, of->why);
+        fact(r, "decode", "%.1f tokens/s measured", f.decode.median);
+    }
+    if (b.others > 0.05) fact(r, "busy", "other work took %.0f %% of the machine", 100 * b.others);
+out:
+    cmd_bench_close(&b);
+    return status;
+}
+
 cria_status cmd_doctor(const struct conf *c, struct cria_error *err) {
     struct report r = {.out = buffer_make(MAX_PAGE_BYTES), .is_json = conf_flag(c, CONF_JSON)};
     const char *mask = conf_text(c, CONF_CPU_MASK);
@@ -167,12 +196,15 @@ cria_status cmd_doctor(const struct conf *c, struct cria_error *err) {
     tell_kernels(&r, mask ? kernel_isa_from_name(mask) : KERNEL_ISA_NONE);
     tell_memory(&r);
     tell_libraries(&r);
+    cria_status status = c->n_arguments ? tell_model(&r, c, err) : CRIA_OK;
+    if (status != CRIA_OK) goto out;
     if (r.is_json) {
         json_write_end_object(&r.w);
         json_write_end_object(&r.w);
         buffer_append_char(&r.out, '\n');
     }
-    const cria_status status = cmd_write_buffer(&r.out, err);
+    status = cmd_write_buffer(&r.out, err);
+out:
     buffer_free(&r.out);
     return status;
 }

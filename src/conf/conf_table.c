@@ -247,10 +247,13 @@ static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
          .examples = "cria plan calibrate --threads 8\n"
                      "cria plan calibrate -o machine.yaml"},
     [CONF_DOCTOR] = {.name = "doctor",
-                     .arguments = "",
+                     .arguments = "[MODEL]",
                      .summary = "what this machine has, and what Cria makes of it",
-                     .details = "",
-                     .examples = ""},
+                     .details = "With a model, also a short run of it: memory, prefill and decode as they were foretold\n"
+                                "and as they came. Times are foretold once plan calibrate has measured the machine.",
+                     .examples = "cria doctor\n"
+                                 "cria doctor smollm2",
+                     .max_arguments = 1},
     [CONF_COMPLETION] = {.name = "completion",
                          .arguments = "bash|zsh",
                          .summary = "completion of commands and options for a shell",
