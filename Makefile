@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 
-.PHONY: all run test check bench fuzz format lint setup fresh clean help
+.PHONY: all run speedrun test check bench fuzz format lint setup fresh clean help
 all: ## build the program and leave it at ./cria
 	@tools/setup build
 	@tools/build release cria
@@ -14,6 +14,9 @@ all: ## build the program and leave it at ./cria
 
 run: all ## build, fetch the small model if it is not here, answer once, then chat
 	@tools/run
+
+speedrun: all ## from raw text: tokenizer, training, a page with pictures, a story (ten minutes on two cores)
+	@tools/speedrun
 
 test: ## release build and the whole suite (minutes)
 	@tools/setup test
