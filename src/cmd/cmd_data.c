@@ -183,8 +183,11 @@ static void page_drops(struct buffer *b, const struct build_result *r) {
         if (r->n_filtered[i])
             buffer_append_format(b, "  dropped by %-21s %12" PRIu64 "\n", filter_rules[i].name, r->n_filtered[i]);
     if (r->n_test_grams)
-        buffer_append_format(b, "  dropped, shares words with tests %12" PRIu64 "   (decontamination.jsonl)\n",
-                             r->n_contaminated);
+        buffer_append_format(b,
+                             "  passages cut, shared with tests  %12" PRIu64
+                             "   (decontamination.jsonl)\n"
+                             "  dropped, shares too much         %12" PRIu64 "\n",
+                             r->n_cut, r->n_contaminated);
     buffer_append_format(b, "  dropped as equal                 %12" PRIu64 "\n", r->n_exact);
     buffer_append_format(b, "  dropped as nearly equal          %12" PRIu64 "\n", r->n_near);
     if (r->n_test_short) buffer_append_format(b, "  test documents too short to hold %12" PRIu64 "\n", r->n_test_short);
@@ -235,6 +238,7 @@ static cria_status print_json(const struct build_options *o, const struct build_
     count(&w, "bytes", r->n_bytes);
     count(&w, "tokens", r->n_tokens);
     for (int i = 0; i < FILTER_COUNT; i++) count(&w, filter_rules[i].name, r->n_filtered[i]);
+    count(&w, "passages_cut", r->n_cut);
     count(&w, "contaminated", r->n_contaminated);
     count(&w, "exact_duplicates", r->n_exact);
     count(&w, "near_duplicates", r->n_near);

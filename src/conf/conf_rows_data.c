@@ -24,8 +24,7 @@ const struct conf_option conf_rows_data[CONF_DATA_END - CONF_DATA_FIRST] = {
                               .value = "PATH",
                               .commands = IN(DATA_BUILD),
                               .changes_results = true,
-                              .help =
-                                  "documents that share a run of words with this text are dropped; may be repeated"},
+                              .help = "what documents share with this text is cut out of them; may be repeated"},
     AT(CONF_DATA_TOKENIZER) = {.name = "tokenizer",
                                .letter = 'm',
                                .type = CONF_TEXT,
@@ -95,7 +94,7 @@ const struct conf_option conf_rows_data[CONF_DATA_END - CONF_DATA_FIRST] = {
                                 .int_max = 64,
                                 .commands = IN(DATA_BUILD),
                                 .changes_results = true,
-                                .help = "words in a row in common with a --test-set that drop a document"},
+                                .help = "words in a row in common with a --test-set that count as shared"},
     AT(CONF_DATA_CLEAN) = {.name = "clean",
                            .type = CONF_TEXT_LIST,
                            .group = CONF_GROUP_RUNNING,

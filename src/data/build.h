@@ -48,8 +48,8 @@ struct build_options {
     bool clean[CLEAN_COUNT];         /* which rules run */
     double thresholds[FILTER_COUNT]; /* NaN: off */
     double near_threshold;           /* similarity from which a document counts as a duplicate; 0: off */
-    const char *const *test_sets;    /* [n_test_sets]: documents that share a run of words with these are dropped, but
-                                        for those of held-out sources */
+    const char *const *test_sets;    /* [n_test_sets]: what training documents share with these goes
+                                        (decontaminate.h) */
     int n_test_sets;
     int test_words;       /* 0: DECONTAMINATE_WORDS */
     int threads;          /* 1 or more */
@@ -62,6 +62,7 @@ struct build_result {
     uint64_t n_read, n_bytes_read, n_replaced, n_ignored_files;
     uint64_t n_cleaned[CLEAN_COUNT], n_filtered[FILTER_COUNT];
     uint64_t n_contaminated, n_exact, n_near;
+    uint64_t n_cut; /* passages shared with test sets, cut out of documents that stay */
     uint64_t n_kept, n_held_out, n_bytes, n_tokens;
     uint64_t n_test_documents, n_test_short, n_test_grams;
     uint64_t n_unsaid; /* bytes that the vocabulary cannot say */

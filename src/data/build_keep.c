@@ -8,7 +8,7 @@
 #include "data/build_private.h"
 
 #define SORT_BYTES ((size_t)192 << 20)
-enum { MAX_QUOTE_BYTES = 1000, DIGEST_RECORD_BYTES = DIGEST_BYTES + 8, BAND_RECORD_BYTES = 16 };
+enum { DIGEST_RECORD_BYTES = DIGEST_BYTES + 8, BAND_RECORD_BYTES = 16 };
 
 cria_status build_keep_begin(struct build *b, struct cria_error *err) {
     cria_status status = CRIA_OK;
@@ -24,24 +24,30 @@ out:
     return status;
 }
 
-/* A line of decontamination.jsonl: which document, which test, which words. */
-static cria_status report_hit(struct build *b, const struct build_batch *batch, const struct build_document *d,
-                              struct cria_error *err) {
+/* A line of decontamination.jsonl for each passage: which document, whether it stays without it, which test, which
+ * words. */
+static cria_status report_cuts(struct build *b, const struct build_batch *batch, const struct build_document *d,
+                               struct cria_error *err) {
     cria_status status = CRIA_OK;
     struct buffer line = buffer_make(1 << 20);
-    json_writer w = json_writer_make(&line);
-    const size_t n = d->hit.end - d->hit.begin;
-    json_write_begin_object(&w);
-    json_write_key(&w, "document");
-    json_write_text(&w, batch->text + d->name_at);
-    json_write_key(&w, "test");
-    json_write_text(&w, d->hit.test);
-    json_write_key(&w, "words");
-    json_write_string(&w, batch->text + d->text_at + d->hit.begin, n < MAX_QUOTE_BYTES ? n : MAX_QUOTE_BYTES);
-    json_write_end_object(&w);
-    buffer_append_char(&line, '\n');
+    for (int i = 0; i < d->n_cuts; i++) {
+        json_writer w = json_writer_make(&line);
+        json_write_begin_object(&w);
+        json_write_key(&w, "document");
+        json_write_text(&w, batch->text + d->name_at);
+        json_write_key(&w, "action");
+        json_write_text(&w, d->is_contaminated ? "dropped" : "cut");
+        json_write_key(&w, "test");
+        json_write_text(&w, d->cuts[i].test);
+        json_write_key(&w, "words");
+        json_write_text(&w, d->cuts[i].words);
+        json_write_end_object(&w);
+        buffer_append_char(&line, '\n');
+    }
     TRY(buffer_status(&line, "a line of a report", err));
     TRY(writer_add(b->contaminated, line.data, line.n_bytes, err));
+    b->result.n_contaminated += d->is_contaminated;
+    b->result.n_cut += d->is_contaminated ? 0 : (uint64_t)d->n_cuts;
 out:
     buffer_free(&line);
     return status;
@@ -58,12 +64,6 @@ static cria_status keep_ids(struct build *b, const int32_t *ids, size_t n, struc
     }
 out:
     return status;
-}
-
-/* A document counts as held out by the first 53 bits of its digest, so that its copies would be, too. */
-static bool is_held_out(const struct build *b, int source, const uint8_t sha256[DIGEST_BYTES]) {
-    const double place = (double)(sorter_get(sha256) >> 11) * 0x1p-53;
-    return b->o->sources[source].is_held_out || place < b->o->held_out;
 }
 
 static cria_status keep_signs(struct build *b, const struct build_document *d, struct cria_error *err) {
@@ -92,7 +92,7 @@ static cria_status keep_document(struct build *b, const struct build_batch *batc
                          (unsigned long long)BUILD_MAX_DOCUMENTS);
     const struct data_document record = {.n_tokens = (uint32_t)d->n_ids,
                                          .source = (uint16_t)batch->source,
-                                         .is_held_out = is_held_out(b, batch->source, d->sha256),
+                                         .is_held_out = d->is_held_out,
                                          .n_bytes = d->n_bytes};
     TRY(keep_ids(b, batch->ids.ids + d->ids_at, d->n_ids, err));
     TRY(writer_add(b->documents, &record, sizeof record, err));
@@ -108,14 +108,9 @@ cria_status build_keep(struct build *b, const struct build_batch *batch, struct 
     for (int i = 0; i < batch->n_documents; i++) {
         const struct build_document *d = &batch->documents[i];
         for (int rule = 0; rule < CLEAN_COUNT; rule++) b->result.n_cleaned[rule] += d->cleaned_by >> rule & 1;
-        if (d->filtered_by >= 0) {
-            b->result.n_filtered[d->filtered_by]++;
-        } else if (d->is_contaminated) {
-            b->result.n_contaminated++;
-            TRY(report_hit(b, batch, d, err));
-        } else {
-            TRY(keep_document(b, batch, d, err));
-        }
+        if (d->n_cuts > 0) TRY(report_cuts(b, batch, d, err));
+        if (d->filtered_by >= 0) b->result.n_filtered[d->filtered_by]++;
+        else if (!d->is_contaminated) TRY(keep_document(b, batch, d, err));
     }
 out:
     return status;

@@ -11,6 +11,12 @@
 #include "data/writer.h"
 #include "text/tokenizer.h"
 
+/* A passage that a document shares with a test set. */
+struct build_cut {
+    const char *test; /* borrowed from the test sets */
+    char words[400];  /* the first run in common, cut where it is longer */
+};
+
 /* One document in work. The first part is the reader's, the second a worker's. */
 struct build_document {
     size_t text_at, n_bytes; /* in the batch's text; the worker cleans in place and shortens */
@@ -19,8 +25,10 @@ struct build_document {
 
     uint32_t cleaned_by; /* a bit for each rule that changed it */
     int filtered_by;     /* index of the filter, or -1 */
-    bool is_contaminated;
-    struct decontaminate_hit hit;
+    bool is_held_out;
+    bool is_contaminated;   /* dropped for it */
+    struct build_cut *cuts; /* owned, [n_cuts]; passages shared with test sets; NULL: none */
+    int n_cuts;
     uint8_t sha256[DIGEST_BYTES];
     bool has_signature;
     struct near_signature signature;
@@ -63,6 +71,8 @@ struct build {
 
 /* build_work.c: everything that one document needs, on any thread. */
 CRIA_MUST_CHECK cria_status build_work(const struct build *b, struct build_batch *batch, struct cria_error *err);
+/* build_work.c: frees what the workers hung on the batch's documents. */
+void build_work_free(struct build_batch *batch);
 /* build_read.c: the first pass: all sources through the workers, in order, to build_keep(). */
 CRIA_MUST_CHECK cria_status build_read(struct build *b, struct cria_error *err);
 /* build_keep.c: counts a batch's documents and stores those that stay. */

@@ -51,6 +51,7 @@ static void end_pool(struct pool *p) {
     pthread_mutex_unlock(&p->lock);
     for (int i = 0; i < p->n_threads; i++) pthread_join(p->threads[i], NULL);
     for (int i = 0; p->batches && i < p->n_batches; i++) {
+        build_work_free(&p->batches[i]);
         alloc_free(p->batches[i].text);
         alloc_free(p->batches[i].documents);
         token_list_free(&p->batches[i].ids);
@@ -111,8 +112,8 @@ static cria_status open_batch(struct pool *p, int index, struct build_batch **re
     while (p->n_filled - p->n_kept == (uint64_t)p->n_batches || (p->in_work > MAX_IN_WORK && p->n_kept < p->n_filled))
         TRY(keep_oldest(p, err));
     struct build_batch *batch = batch_at(p, p->n_filled);
+    build_work_free(batch);
     batch->n_text = 0;
-    batch->n_documents = 0;
     batch->source = index;
     *ret = batch;
 out:

@@ -46,6 +46,7 @@ static void write_same(json_writer *w, const struct build *b) {
     number(w, "test_documents", b->result.n_test_documents);
     number(w, "test_documents_too_short", b->result.n_test_short);
     number(w, "test_runs", b->result.n_test_grams);
+    number(w, "passages_cut", b->result.n_cut);
     number(w, "dropped", b->result.n_contaminated);
     json_write_end_object(w);
     json_write_key(w, "exact_duplicates");

@@ -220,32 +220,54 @@ static void copies_are_dropped(void **state) {
     buffer_free(&b);
 }
 
-/* Catches: a test's words left in, a text dropped for fewer words than asked, a report without the reason, a held-out
- * source dropped because it is the test. */
+/* Catches: a test's words left in, a long document lost for one passage, a text dropped for fewer words than asked,
+ * what is held out cut by itself, a report without the reason. */
 static void tests_are_kept_out(void **state) {
     (void)state;
     const char *test = put_text("test.jsonl", "{\"text\":\"one two three four five six\"}\n{\"text\":\"short\"}\n");
-    const char *text = put_text("train.txt", "zero ONE, two\nthree four five! six<|cut|>one two three four six five");
+    struct buffer b = buffer_make(1 << 16);
+    buffer_append_text(&b, "zero ONE, two\nthree four five! six<|cut|>one two three four six five<|cut|>");
+    for (int i = 0; i < 100; i++) buffer_append_format(&b, "before%d ", i);
+    buffer_append_text(&b, "two one two three four five six seven ");
+    for (int i = 0; i < 100; i++) buffer_append_format(&b, "after%d ", i);
+    const char *text = put("train.txt", b.data, b.n_bytes), *held = put_text("kept.txt", "one two three four five six");
     const struct build_source sources[] = {{.name = "t", .paths = &text, .n_paths = 1, .separator = "<|cut|>"},
-                                           {.name = "held", .paths = &test, .n_paths = 1, .is_held_out = true}};
+                                           {.name = "held", .paths = &held, .n_paths = 1, .is_held_out = true}};
     struct build_options o = options_for(sources, 2, at("clean"));
     struct build_result result;
     struct cria_error err;
-    char *report;
+    char *report, *ids;
     size_t n;
     o.test_sets = &test;
     o.n_test_sets = 1;
     o.test_words = 5;
     must(build_run(&o, &result, &err), &err);
     assert_int_equal(result.n_contaminated, 1);
+    assert_int_equal(result.n_cut, 1);
     assert_int_equal(result.n_test_short, 1);
     assert_int_equal(result.n_kept, 3);
-    assert_int_equal(result.n_held_out, 2);
+    assert_int_equal(result.n_held_out, 1);
     must(file_read(at("clean/decontamination.jsonl"), 1 << 20, &report, &n, &err), &err);
-    assert_non_null(strstr(report, "train.txt#1"));
+    assert_non_null(strstr(report, "train.txt#1\",\"action\":\"dropped\",\"test\":"));
+    assert_non_null(strstr(report, "train.txt#3\",\"action\":\"cut\",\"test\":"));
     assert_non_null(strstr(report, "test.jsonl:1"));
     assert_non_null(strstr(report, "\"ONE, two\\nthree four five\""));
     alloc_free(report);
+    /* The ids are the bytes, two bytes each: what stays begins and ends as before, without the passage and its edges.
+     */
+    must(file_read(at("clean/shard-00000.bin"), 1 << 20, &ids, &n, &err), &err);
+    char *plain = alloc_array(n / 2 + 1, 1);
+    for (size_t i = 0; i < n / 2; i++) plain[i] = ids[2 * i + 1] ? '|' : ids[2 * i];
+    plain[n / 2] = '\0';
+    assert_non_null(strstr(plain, "|before0 before1 "));
+    assert_non_null(strstr(plain, "after98 after99 |"));
+    const char *joint = strstr(plain, "\n\n");
+    assert_non_null(joint);
+    assert_true(joint[-1] == ' ' && strstr(joint, "after2") != NULL);
+    assert_null(strstr(plain, "two one"));
+    alloc_free(plain);
+    alloc_free(ids);
+    buffer_free(&b);
 }
 
 static void expect_refused(const char *out, const char *name, cria_status wanted) {

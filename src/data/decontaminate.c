@@ -126,16 +126,52 @@ out:
     return status;
 }
 
-bool decontaminate_find(const decontaminate *d, const char *text, size_t n, struct decontaminate_hit *ret) {
+static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t'; }
+
+/* `at` moved down by the margin, and on to a word's beginning. */
+static size_t step_back(const char *text, size_t at) {
+    at -= at < DECONTAMINATE_MARGIN ? at : DECONTAMINATE_MARGIN;
+    while (at > 0 && !is_space(text[at - 1])) at--;
+    return at;
+}
+
+static size_t step_on(const char *text, size_t n, size_t at) {
+    at += n - at < DECONTAMINATE_MARGIN ? n - at : DECONTAMINATE_MARGIN;
+    while (at < n && !is_space(text[at])) at++;
+    return at;
+}
+
+int decontaminate_find(const decontaminate *d, const char *text, size_t n,
+                       struct decontaminate_passage ret[DECONTAMINATE_MAX_CUTS]) {
     struct gram gram;
     struct gram_walk walk = gram_walk_make(text, n, d->n_words);
+    int n_found = 0;
     while (gram_next(&walk, &gram)) {
         const size_t slot = slot_of(d, gram.hash | 1);
         if (!d->hashes[slot]) continue;
-        *ret = (struct decontaminate_hit){d->names[d->documents[slot]], gram.begin, gram.end};
-        return true;
+        const size_t begin = step_back(text, gram.begin), end = step_on(text, n, gram.end);
+        if (n_found && begin <= ret[n_found - 1].end) {
+            ret[n_found - 1].end = end;
+            continue;
+        }
+        if (n_found == DECONTAMINATE_MAX_CUTS) return DECONTAMINATE_MAX_CUTS + 1;
+        ret[n_found++] = (struct decontaminate_passage){d->names[d->documents[slot]], gram.begin, gram.end, begin, end};
     }
-    return false;
+    return n_found;
+}
+
+size_t decontaminate_cut(char *text, size_t n, const struct decontaminate_passage *passages, int n_passages) {
+    size_t to = 0, from = 0;
+    for (int i = 0; i < n_passages; i++) {
+        const size_t kept = passages[i].begin - from;
+        memmove(text + to, text + from, kept);
+        to += kept;
+        from = passages[i].end;
+        /* A passage of two bytes or more makes room for the empty line; at the text's ends there is none. */
+        for (int k = 0; k < 2 && to > 0 && from < n && to < from; k++) text[to++] = '\n';
+    }
+    memmove(text + to, text + from, n - from);
+    return to + (n - from);
 }
 
 uint64_t decontaminate_n_grams(const decontaminate *d) { return d->n_grams; }

@@ -1,8 +1,8 @@
 """`cria data build`, `has` and `check` against a reader of the folder that shares nothing with them.
 
 Documents come from a seeded generator; what should stay is worked out here from their texts. Catches: ids, rows or
-digests other than docs/FORMATS.md says; a proof that only its maker believes; options that have no effect; a folder that
-is half there after a kill.
+digests other than docs/FORMATS.md says; a proof that only its maker believes; options that have no effect; a folder
+that is half there after a kill.
 """
 import gzip
 import json
@@ -140,15 +140,17 @@ class DataTest(unittest.TestCase):
                 self.assertTrue(sides[0]["place"] == 0 and digest < sides[0]["sha256"])
 
     def test_filters_and_cleaning(self):
-        rows = ["ok text", "12345 67890 11111", "a\nb\na\na\na", "x" * 500, "tail  \t\nof line \n\n\n\nend", "bad \udcff\udcfe"]
+        rows = ["ok text", "12345 67890 11111", "a\nb\na\na\na", "x" * 500, "tail  \t\nof line \n\n\n\nend",
+                "bad \udcff\udcfe"]
         raw = b"\x00".join(r.encode("utf-8", "surrogateescape") for r in rows)
         self.put("filters.txt", raw)
         said = self.build("filters", "--source", "filters.txt", "--separator", "\n\n\n\n", "--near-duplicates", "0")
         self.assertEqual((said["documents_read"], said["max_replaced"], said["malformed_bytes"]), (2, 1, 2))
         self.put("filters.jsonl", "".join(json.dumps({"body": r}) + "\n" for r in rows[:5]))
-        said = self.build("filters2", "--source", "filters.jsonl", "--text-field", "body", "--filter", "min_letters=0.5",
-                          "--filter", "max_repeated_lines=0.3", "--filter", "max_bytes=499", "--clean", "line_tails",
-                          "--clean", "empty_lines", "--near-duplicates", "0")
+        said = self.build("filters2", "--source", "filters.jsonl", "--text-field", "body",
+                          "--filter", "min_letters=0.5", "--filter", "max_repeated_lines=0.3",
+                          "--filter", "max_bytes=499", "--clean", "line_tails", "--clean", "empty_lines",
+                          "--near-duplicates", "0")
         self.assertEqual((said["min_letters"], said["max_repeated_lines"], said["max_bytes"]), (1, 1, 1))
         folder = data_folder.Folder(self.at("filters2"))
         self.assertEqual({bytes(folder.document_ids(i)[1:-1]) for i in range(2)}, {b"ok text", b"tail\nof line\n\nend"})
@@ -178,8 +180,8 @@ class DataTest(unittest.TestCase):
         rng = random.Random(SEED + 1)
         text = "\n".join(" ".join(rng.choices(WORDS, k=12)) for _ in range(200000))
         self.put("big.txt", text)
-        arguments = ["data", "build", "--source", "big.txt", "-m", "tokenizer.json", "-o", "killed", "--separator", "\n",
-                     "--near-duplicates", "0", "--threads", "2"]
+        arguments = ["data", "build", "--source", "big.txt", "-m", "tokenizer.json", "-o", "killed",
+                     "--separator", "\n", "--near-duplicates", "0", "--threads", "2"]
         for delay in (0.02, 0.1, 0.2, 0.3, 0.4):
             with subprocess.Popen([CRIA, *arguments], cwd=self.folder, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL) as child:

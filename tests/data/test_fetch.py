@@ -79,7 +79,8 @@ def deb(files, compression="xz"):
             info.size = len(data)
             t.addfile(info, io.BytesIO(data))
     out = b"!<arch>\n"
-    for name, data in (("debian-binary", b"2.0\n"), ("control.tar.xz", b""), (f"data.tar.{compression}", tar.getvalue())):
+    members = (("debian-binary", b"2.0\n"), ("control.tar.xz", b""), (f"data.tar.{compression}", tar.getvalue()))
+    for name, data in members:
         out += f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
     return out
 
@@ -152,7 +153,8 @@ class FetchTest(unittest.TestCase):
         self.get("package:r-cran-janeaustenr_1_all.deb", "--sha256", hashlib.sha256(whole).hexdigest())
 
     def test_verses_lose_their_markup(self):
-        old = ['<chapter n="1"/>', "<w lemma='a'>In</w> the <w>beginning</w><note n='1'>a <hi>note</hi></note>, &amp; so",
+        old = ['<chapter n="1"/>',
+               "<w lemma='a'>In</w> the <w>beginning</w><note n='1'>a <hi>note</hi></note>, &amp; so",
                "", "<title>A song</title><l>one  line</l><l>another</l>", "&lt;end&gt;<note/> no note<p/>new"]
         new = ["last & &unknown; verse"]
         for name, package, place, letter, long_records in (
