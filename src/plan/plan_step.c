@@ -13,6 +13,8 @@
 
 #define CHIPS_PER_SERVER 8.0
 #define MAX_CHUNKS 4096
+/* Micro-batches over stages after which a pipeline's pace is steady. */
+#define ENOUGH_GROUPS 3
 /* Where every operation is a kernel, what comes once a step takes about as many more of them as the layers do. */
 #define EAGER_FIXED 3.5
 /* Part of a chip's memory that the framework's allocator can hand out: contexts and collectives take some 2 GB of 80,
@@ -166,61 +168,94 @@ static int64_t slowest_stage(const struct plan_train *t, const struct kinds *k) 
 
 /* ---- the pipeline ---- */
 
-/* Micro-batches that are simulated: interleaving goes in groups of as many as there are stages, so a last group that is
- * smaller is filled up, and what it would have taken is subtracted from the span. */
-static int64_t simulated_micro_batches(const struct plan_train *t) {
+/* Times of the chunks of a layout, and a pipeline made of them. */
+struct schedule {
+    double *seconds; /* owned: forward of all chunks, then backward */
+    struct plan_pipeline pipeline;
+};
+
+static cria_status schedule_init(struct schedule *s, const struct plan_train *t, const struct kinds *k,
+                                 struct cria_error *err) {
+    int64_t parts = plan_memory_parts(t), n = t->layout.pp * parts;
+    s->seconds = alloc_array((size_t)n * 2, sizeof *s->seconds);
+    if (!s->seconds) return ERROR_NOMEM(err, (size_t)n * 2 * sizeof *s->seconds, "the times of a pipeline's chunks");
+    for (int64_t c = 0; c < n; c++) {
+        struct plan_seconds x = chunk_seconds(t, k, c);
+        s->seconds[c] = x.forward;
+        s->seconds[n + c] = x.backward;
+    }
+    s->pipeline = (struct plan_pipeline){
+        .n_stages = t->layout.pp,
+        .n_parts = parts,
+        .schedule = t->layout.schedule,
+        .forward_s = s->seconds,
+        .backward_s = s->seconds + n,
+        .hop_s = plan_traffic_hop(t),
+    };
+    return CRIA_OK;
+}
+
+/* Interleaving goes in groups of as many micro-batches as there are stages; a last group that is smaller is filled up.
+ */
+static int64_t whole_groups(const struct plan_train *t) {
     int64_t m = plan_memory_micro_batches(t), pp = t->layout.pp;
     return plan_memory_parts(t) > 1 ? (m + pp - 1) / pp * pp : m;
 }
 
-/* Runs the schedule; intervals may be NULL. */
-static cria_status run_pipeline(const struct plan_train *t, const struct kinds *k, struct plan_interval *intervals,
-                                size_t *ret_n_intervals, double *ret_span_s, struct cria_error *err) {
-    int64_t parts = plan_memory_parts(t), n = t->layout.pp * parts;
-    double *seconds = alloc_array((size_t)n * 2, sizeof *seconds);
-    if (!seconds) return ERROR_NOMEM(err, (size_t)n * 2 * sizeof *seconds, "the times of a pipeline's chunks");
-    for (int64_t c = 0; c < n; c++) {
-        struct plan_seconds s = chunk_seconds(t, k, c);
-        seconds[c] = s.forward;
-        seconds[n + c] = s.backward;
+/* The span of a step's passes. Of a long pipeline the beginning is simulated twice, and the rest goes on at the pace
+ * between the two; what a last group was filled up with is taken off at the pace of the slowest stage. */
+static cria_status run_pipeline(const struct plan_train *t, const struct kinds *k, double *ret_span_s,
+                                struct cria_error *err) {
+    struct schedule s = {0};
+    cria_status status = CRIA_OK;
+    double span, shorter, m = (double)plan_memory_micro_batches(t), n = (double)whole_groups(t);
+    int64_t enough = ENOUGH_GROUPS * t->layout.pp;
+    TRY(schedule_init(&s, t, k, err));
+    s.pipeline.n_micro_batches = whole_groups(t);
+    if (s.pipeline.n_micro_batches <= 2 * enough) {
+        TRY(plan_pipeline_simulate(&s.pipeline, &span, err));
+    } else {
+        s.pipeline.n_micro_batches = enough;
+        TRY(plan_pipeline_simulate(&s.pipeline, &shorter, err));
+        s.pipeline.n_micro_batches = 2 * enough;
+        TRY(plan_pipeline_simulate(&s.pipeline, &span, err));
+        span += (span - shorter) / (double)enough * (n - 2 * (double)enough);
     }
-    struct plan_pipeline p = {
-        .n_stages = t->layout.pp,
-        .n_parts = parts,
-        .n_micro_batches = simulated_micro_batches(t),
-        .schedule = t->layout.schedule,
-        .forward_s = seconds,
-        .backward_s = seconds + n,
-        .hop_s = plan_traffic_hop(t),
-        .intervals = intervals,
-    };
-    double span;
-    cria_status status = plan_pipeline_simulate(&p, &span, err);
-    if (status == CRIA_OK) {
-        struct plan_seconds s = stage_seconds(t, k, slowest_stage(t, k));
-        *ret_span_s = span - (double)(p.n_micro_batches - plan_memory_micro_batches(t)) * (s.forward + s.backward);
-        if (ret_n_intervals) *ret_n_intervals = p.n_intervals;
-    }
-    alloc_free(seconds);
+    struct plan_seconds slowest = stage_seconds(t, k, slowest_stage(t, k));
+    *ret_span_s = span - (n - m) * (slowest.forward + slowest.backward);
+out:
+    alloc_free(s.seconds);
     return status;
 }
 
 cria_status plan_train_timeline(const struct plan_train *t, size_t max_intervals, struct plan_interval **ret,
                                 size_t *ret_n, struct cria_error *err) {
     struct kinds k;
+    struct schedule s = {0};
+    struct plan_interval *intervals = NULL;
     double span;
     cria_status status = check(t, err);
     if (status != CRIA_OK) return status;
-    double passes = (double)t->layout.pp * (double)plan_memory_parts(t) * (double)simulated_micro_batches(t) * 3;
+    double passes = (double)t->layout.pp * (double)plan_memory_parts(t) * (double)whole_groups(t) * 3;
     if (passes > (double)max_intervals)
         return ERROR_SET(err, CRIA_LIMIT, "a time line of up to %.0f intervals; at most %zu are wanted", passes,
                          max_intervals);
-    struct plan_interval *intervals = alloc_array((size_t)passes, sizeof *intervals);
-    if (!intervals) return ERROR_NOMEM(err, (size_t)passes * sizeof *intervals, "a time line");
     cost_kinds(t, &k);
-    status = run_pipeline(t, &k, intervals, ret_n, &span, err);
-    if (status == CRIA_OK) *ret = intervals;
-    else alloc_free(intervals);
+    TRY(schedule_init(&s, t, &k, err));
+    intervals = alloc_array((size_t)passes, sizeof *intervals);
+    if (!intervals) {
+        status = ERROR_NOMEM(err, (size_t)passes * sizeof *intervals, "a time line");
+        goto out;
+    }
+    s.pipeline.n_micro_batches = whole_groups(t);
+    s.pipeline.intervals = intervals;
+    TRY(plan_pipeline_simulate(&s.pipeline, &span, err));
+    *ret = intervals;
+    *ret_n = s.pipeline.n_intervals;
+    intervals = NULL;
+out:
+    alloc_free(intervals);
+    alloc_free(s.seconds);
     return status;
 }
 
@@ -282,7 +317,7 @@ cria_status plan_train_predict(const struct plan_train *t, enum plan_attention_c
     cria_status status = CRIA_OK;
     TRY(check(t, err));
     cost_kinds(t, &k);
-    TRY(run_pipeline(t, &k, NULL, NULL, &span, err));
+    TRY(run_pipeline(t, &k, &span, err));
     int64_t slowest = slowest_stage(t, &k);
     double m = (double)plan_memory_micro_batches(t);
     for (int64_t part = 0; part < plan_memory_parts(t); part++) {
