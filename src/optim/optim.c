@@ -62,13 +62,14 @@ static cria_status state_bytes(const llama_layout *l, const struct optim_options
     return CRIA_OK;
 }
 
-cria_status optim_bytes(const llama_layout *l, const device *dev, const struct optim_options *options, uint64_t *ret,
-                        struct cria_error *err) {
+cria_status optim_bytes(const llama_layout *l, const device *dev, const struct optim_options *options,
+                        uint64_t *ret_state, uint64_t *ret_scratch, struct cria_error *err) {
     size_t bytes = 0;
     cria_status status;
     const struct muon_sizes sizes = muon_needs(l, options);
     TRY(state_bytes(l, options, &bytes, err));
-    *ret = bytes + (options->kind == OPTIM_MUON ? muon_bytes(dev, &sizes, options->f32) : 0);
+    *ret_state = bytes;
+    *ret_scratch = options->kind == OPTIM_MUON ? muon_bytes(dev, &sizes, options->f32) : 0;
 out:
     return status;
 }

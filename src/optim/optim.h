@@ -29,9 +29,9 @@ struct optim_update {
     int64_t t;    /* number of this update, from 1 */
 };
 
-/* Bytes of state and scratch, without making them. */
+/* Bytes of the state, and of scratch beside it, without making them. */
 CRIA_MUST_CHECK cria_status optim_bytes(const llama_layout *l, const device *dev, const struct optim_options *options,
-                                        uint64_t *ret, struct cria_error *err);
+                                        uint64_t *ret_state, uint64_t *ret_scratch, struct cria_error *err);
 /* State all zero. The layout and the device are borrowed. */
 CRIA_MUST_CHECK cria_status optim_create(optim **ret, const llama_layout *l, device *dev,
                                          const struct optim_options *options, struct cria_error *err);

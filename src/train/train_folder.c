@@ -57,10 +57,11 @@ cria_status train_folder_init(struct train_folder *f, const struct train_session
     f->lock = -1;
     f->checkpoints = file_join(out, "checkpoints");
     f->log = file_join(out, "log.jsonl");
+    f->events = file_join(out, "events.jsonl");
     f->record = file_join(out, "run.json");
     f->model = file_join(out, "model");
     f->board = file_join(out, "tensorboard");
-    if (!f->checkpoints || !f->log || !f->record || !f->model || !f->board)
+    if (!f->checkpoints || !f->log || !f->events || !f->record || !f->model || !f->board)
         return ERROR_NOMEM(err, strlen(out), "the paths of a run");
     const cria_status status = make_identity(&id, s, err);
     if (status != CRIA_OK) return status;
@@ -138,6 +139,7 @@ out:
 void train_folder_deinit(struct train_folder *f) {
     alloc_free(f->checkpoints);
     alloc_free(f->log);
+    alloc_free(f->events);
     alloc_free(f->record);
     alloc_free(f->model);
     alloc_free(f->board);

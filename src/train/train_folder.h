@@ -7,8 +7,8 @@
 #include "train/train_session.h"
 
 struct train_folder {
-    char *checkpoints, *log, *record, *model, *board; /* owned: paths */
-    int lock;                                         /* owned: descriptor of the folder; -1: none */
+    char *checkpoints, *log, *events, *record, *model, *board; /* owned: paths */
+    int lock;                                                  /* owned: descriptor of the folder; -1: none */
     uint8_t run_id[DIGEST_BYTES];
     bool is_new; /* there was no run in it */
 };

@@ -34,7 +34,6 @@ static cria_status read_member(json_reader *r, struct json_text key, struct trai
     if (json_text_is(key, "step")) return json_read_i64(r, 0, INT64_MAX, &line->step, err);
     if (json_text_is(key, "loss") || json_text_is(key, "grad_norm")) {
         double *to = json_text_is(key, "loss") ? &line->loss : &line->grad_norm;
-        line->is_step = true;
         return is_null ? json_read_null(r, err) : json_read_f64(r, to, err);
     }
     if (json_text_is(key, "weights_digest")) {
@@ -42,10 +41,9 @@ static cria_status read_member(json_reader *r, struct json_text key, struct trai
         line->has_digest = checkpoint_manifest_hex(text, line->digest);
         return line->has_digest ? CRIA_OK : json_fail(r, err, "expected 64 hexadecimal digits");
     }
-    if (json_text_is(key, "event")) {
-        TRY(json_read_string(r, &text, err));
-        line->is_rewind = json_text_is(text, "rewind");
-        return CRIA_OK;
+    if (json_text_is(key, "rewound_from")) {
+        line->is_rewound = true;
+        return json_skip(r, err);
     }
     if (json_text_is(key, "phase")) {
         int64_t phase = 0;
@@ -113,8 +111,7 @@ void train_log_read_close(train_log_reader **r) {
     alloc_free(old);
 }
 
-/* Bytes of the lines up to the last one of last_step. A rewind to last_step that nothing follows has yet to happen
- * again: the run that goes on from there meets the same rows. */
+/* Bytes of the lines up to the last one of last_step. */
 static cria_status bytes_to_keep(const char *path, int64_t last_step, size_t *ret, struct cria_error *err) {
     train_log_reader *r = NULL;
     cria_status status;
@@ -129,7 +126,7 @@ static cria_status bytes_to_keep(const char *path, int64_t last_step, size_t *re
     for (;;) {
         TRY(train_log_read(r, &line, &more, err));
         if (!more || line.step > last_step) break;
-        if (!line.is_rewind) kept = r->at;
+        kept = r->at;
     }
     *ret = kept;
 out:

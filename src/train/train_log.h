@@ -1,4 +1,4 @@
-/* train_log.h: log.jsonl: one JSON object a line, appended as the run goes.
+/* train_log.h: log.jsonl and events.jsonl: one JSON object a line, appended as the run goes.
  *
  * A line is one write, so a killed run leaves whole lines and at most one torn one. Opening at a step cuts what is torn
  * and what stands behind the last line of that step: a run that goes on writes those again. docs/FORMATS.md, "Run
@@ -26,11 +26,11 @@ void train_log_integer(json_writer *w, const char *key, int64_t value);
 /* A line as the proof reads it. */
 struct train_log_line {
     int64_t step;
-    bool is_step, is_rewind; /* of a step; an event that went back to `step` */
-    double loss, grad_norm;  /* NaN where they are not said */
+    bool is_rewound;        /* the run went back to the step before this one, and on from another row */
+    double loss, grad_norm; /* NaN where they are not said */
     bool has_digest;
     uint8_t digest[32];
-    struct rows_cursor cursor; /* of a rewind: where the data went on */
+    struct rows_cursor cursor; /* where is_rewound: of this step's first row */
 };
 typedef struct train_log_reader train_log_reader;
 CRIA_MUST_CHECK cria_status train_log_read_open(train_log_reader **ret, const char *path, struct cria_error *err);

@@ -3,25 +3,27 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "conf/conf.h"
 #include "train/train_session.h"
 
 cria_status train_plan(const struct train_options *options, struct train_memory *ret, struct cria_error *err) {
     struct train_memory m = {0};
+    uint64_t state = 0, scratch = 0;
     struct llama_trainer_options shape;
     llama_layout *layout = NULL;
     cria_status status;
     train_session_shape(options, &shape);
     TRY(llama_layout_create(&layout, &options->config, err));
     m.weights = (uint64_t)llama_layout_floats(layout) * sizeof(float);
-    TRY(optim_bytes(layout, options->dev, &options->optim, &m.optimizer, err));
+    TRY(optim_bytes(layout, options->dev, &options->optim, &state, &scratch, err));
+    m.optimizer = state + scratch;
     TRY(llama_trainer_plan(&options->config, options->dev, &shape, &m.trainer, err));
-    if (options->save_behind) m.copy = m.weights + m.optimizer;
+    if (options->save_behind) m.copy = m.weights + state;
     m.total = m.weights + m.optimizer + m.copy + m.trainer.packed_weights + m.trainer.gradients + m.trainer.kept +
               m.trainer.scratch;
     *ret = m;
@@ -65,16 +67,32 @@ double train_flops(const struct train_options *options) {
     return flops;
 }
 
-/* Bytes that the system can still give; 0 where it does not say. */
-static uint64_t available_bytes(void) {
+/* The first number behind `word` in a file; -1 where there is none. */
+static int64_t number_in(const char *path, const char *word) {
     char *text = NULL;
-    size_t n = 0;
-    uint64_t kib = 0;
-    if (file_read("/proc/meminfo", (size_t)1 << 20, &text, &n, NULL) != CRIA_OK) return 0;
-    const char *line = strstr(text, "MemAvailable:");
-    if (line) kib = strtoull(line + strlen("MemAvailable:"), NULL, 10);
+    size_t n = 0, digits = 0;
+    int64_t value = -1;
+    if (file_read(path, (size_t)1 << 20, &text, &n, NULL) != CRIA_OK) return -1;
+    char *at = strstr(text, word);
+    if (at) {
+        at += strlen(word);
+        at += strspn(at, " ");
+        digits = strspn(at, "0123456789");
+        at[digits] = '\0';
+        if (conf_read_int(at, 0, INT64_MAX, &value, NULL) != CRIA_OK) value = -1;
+    }
     alloc_free(text);
-    return kib << 10;
+    return value;
+}
+
+/* Bytes that the system, or the limit of this control group, can still give; 0 where neither says. */
+static uint64_t available_bytes(void) {
+    const int64_t kib = number_in("/proc/meminfo", "MemAvailable:");
+    const int64_t limit = number_in("/sys/fs/cgroup/memory.max", ""),
+                  used = number_in("/sys/fs/cgroup/memory.current", "");
+    uint64_t bytes = kib > 0 ? (uint64_t)kib << 10 : 0;
+    if (limit > used && used >= 0 && (!bytes || (uint64_t)(limit - used) < bytes)) bytes = (uint64_t)(limit - used);
+    return bytes;
 }
 
 static cria_status check_memory(const struct train_options *options, struct cria_error *err) {

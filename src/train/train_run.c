@@ -22,7 +22,7 @@ struct run {
     struct train_session *session; /* owned, as all of these */
     struct train_folder folder;
     saver *saves;
-    train_log *log;
+    train_log *log, *events;
     tensorboard *board;
     live *view;
     meter *energy;
@@ -30,6 +30,10 @@ struct run {
     double saved_at;           /* clock_seconds() of the last save */
     int64_t saved_step;
     double eval_bits, loss;
+    /* What the next step's line says besides: the run went back from this step (0: it did not), or the loss jumped. */
+    int64_t rewound_from;
+    struct rows_cursor rewound_to;
+    char reason[REASON_BYTES]; /* empty: neither */
 };
 
 static double wall_time(void) {
@@ -53,14 +57,11 @@ static cria_status hear_saver(struct run *r, cria_status *ret_failure, struct cr
         *ret_failure = outcome;
         if (outcome != CRIA_OK && err) *err = error;
     }
-    json_writer *w = train_log_begin(r->log, r->session->at.step);
+    json_writer *w = train_log_begin(r->events, step);
     train_log_text(w, "event", outcome == CRIA_OK ? "saved" : "save failed");
-    train_log_integer(w, "saved_step", step);
-    train_log_real(w, "save_seconds", seconds);
+    train_log_real(w, "seconds", seconds);
     if (outcome != CRIA_OK) train_log_text(w, "reason", error.text);
-    struct cria_error log_error = {0};
-    const cria_status status = train_log_end(r->log, &log_error);
-    if (status != CRIA_OK && outcome == CRIA_OK && err) *err = log_error;
+    const cria_status status = train_log_end(r->events, outcome == CRIA_OK ? err : NULL);
     return outcome == CRIA_OK ? status : CRIA_OK;
 }
 
@@ -105,21 +106,20 @@ static cria_status save_if_due(struct run *r, struct cria_error *err) {
     return save(r, err);
 }
 
-static cria_status evaluate(struct run *r, struct cria_error *err) {
+/* The members of an evaluation in the step's line. */
+static cria_status evaluate(struct run *r, json_writer *w, struct cria_error *err) {
     struct train_evaluation e;
     cria_status status;
     TRY(train_session_evaluate(r->session, &e, err));
     r->eval_bits = e.bits_per_byte;
-    json_writer *w = train_log_begin(r->log, r->session->at.step);
     train_log_real(w, "eval_loss", e.loss);
     train_log_real(w, "eval_bits_per_byte", e.bits_per_byte);
     train_log_integer(w, "eval_tokens", e.n_predicted);
-    TRY(train_log_end(r->log, err));
     const struct tensorboard_value values[] = {{"eval/loss", (float)e.loss},
                                                {"eval/bits_per_byte", (float)e.bits_per_byte}};
     TRY(tensorboard_write(r->board, r->session->at.step, wall_time(), values, 2, err));
+    meter_read(r->energy, &r->last); /* not the next step's */
 out:
-    meter_read(r->energy, &r->last); /* not a step's */
     return status;
 }
 
@@ -146,10 +146,36 @@ static struct figures measure(struct run *r, const struct train_gradient *g, dou
     return f;
 }
 
+/* What else there is to say about the step: that it was skipped, that the run went back to it, that its loss jumped. */
+static void add_remarks(struct run *r, json_writer *w, const char *skipped) {
+    if (skipped) train_log_text(w, "skipped", skipped);
+    else if (r->reason[0]) train_log_text(w, r->rewound_from ? "rewound_because" : "jump", r->reason);
+    if (r->rewound_from) {
+        train_log_integer(w, "rewound_from", r->rewound_from);
+        train_log_integer(w, "phase", r->rewound_to.phase);
+        json_write_key(w, "row");
+        json_write_u64(w, r->rewound_to.number);
+    }
+    r->reason[0] = '\0';
+    r->rewound_from = 0;
+}
+
+static cria_status add_digest(const struct run *r, json_writer *w, struct cria_error *err) {
+    uint8_t sum[DIGEST_BYTES];
+    char hex[DIGEST_HEX_BYTES];
+    const cria_status status = train_session_digest(r->session, sum, err);
+    if (status != CRIA_OK) return status;
+    digest_hex(sum, hex);
+    train_log_text(w, "weights_digest", hex);
+    return CRIA_OK;
+}
+
 static cria_status log_step(struct run *r, const struct train_gradient *g, const struct figures *f, const char *skipped,
                             struct cria_error *err) {
     const struct train_options *o = r->options;
     const int64_t step = r->session->at.step;
+    const bool is_last = step == o->schedule.steps;
+    cria_status status = CRIA_OK;
     json_writer *w = train_log_begin(r->log, step);
     train_log_real(w, "loss", g->loss);
     train_log_real(w, "grad_norm", g->norm);
@@ -161,16 +187,12 @@ static cria_status log_step(struct run *r, const struct train_gradient *g, const
     train_log_real(w, "joules", f->joules);
     json_write_key(w, "joules_estimated");
     json_write_bool(w, f->is_estimated);
-    if (skipped) train_log_text(w, "skipped", skipped);
-    if (is_due(step, o->digest_every) || step == o->schedule.steps) {
-        uint8_t sum[DIGEST_BYTES];
-        char hex[DIGEST_HEX_BYTES];
-        const cria_status status = train_session_digest(r->session, sum, err);
-        if (status != CRIA_OK) return status;
-        digest_hex(sum, hex);
-        train_log_text(w, "weights_digest", hex);
-    }
-    return train_log_end(r->log, err);
+    add_remarks(r, w, skipped);
+    if (is_last || is_due(step, o->digest_every)) TRY(add_digest(r, w, err));
+    if (o->held_out && (is_last || is_due(step, o->eval_every))) TRY(evaluate(r, w, err));
+    TRY(train_log_end(r->log, err));
+out:
+    return status;
 }
 
 static cria_status show_step(struct run *r, const struct train_gradient *g, const struct figures *f,
@@ -196,17 +218,13 @@ static cria_status show_step(struct run *r, const struct train_gradient *g, cons
     return tensorboard_write(r->board, p->step, wall_time(), values, sizeof values / sizeof values[0], err);
 }
 
-static cria_status log_event(struct run *r, const char *event, int64_t from, const char *reason,
+static cria_status log_event(struct run *r, const char *event, int64_t step, const char *reason,
                              struct cria_error *err) {
-    const struct train_progress *p = &r->session->at;
-    json_writer *w = train_log_begin(r->log, p->step);
+    json_writer *w = train_log_begin(r->events, step);
     train_log_text(w, "event", event);
-    train_log_integer(w, "from", from);
     train_log_text(w, "reason", reason);
-    train_log_integer(w, "phase", p->cursor.phase);
-    json_write_key(w, "row");
-    json_write_u64(w, p->cursor.number);
-    return train_log_end(r->log, err);
+    train_log_text(w, "computed_again", "the same");
+    return train_log_end(r->events, err);
 }
 
 /* The two writers of lines, at the session's step: what they wrote beyond it goes. */
@@ -240,7 +258,9 @@ static cria_status rewind_run(struct run *r, const struct train_gradient *g, con
     s->at.seconds = before.seconds;
     s->at.joules = before.joules;
     TRY(open_logs(r, err));
-    TRY(log_event(r, "rewind", before.step + 1, reason, err));
+    r->rewound_from = before.step + 1;
+    r->rewound_to = s->at.cursor;
+    snprintf(r->reason, sizeof r->reason, "%s", reason);
     r->saved_step = target;
 out:
     return status;
@@ -277,7 +297,7 @@ static enum train_action judge(const struct run *r, const struct train_gradient 
 
 static cria_status tell_bad_step(struct run *r, struct train_gradient *g, enum train_action action, const char *reason,
                                  struct cria_error *err) {
-    static const char *const words[] = {"jump", "stop", "skip", "rewinding"};
+    static const char *const words[] = {"", "stop", "skip", "rewind"};
     const int64_t step = r->session->at.step + 1;
     cria_status status = CRIA_OK;
     live_clear(r->view);
@@ -287,7 +307,8 @@ static cria_status tell_bad_step(struct run *r, struct train_gradient *g, enum t
                 : action == TRAIN_STOP ? "; the same when computed again; the run stops before the update"
                 : action == TRAIN_SKIP ? "; the same when computed again; its rows are skipped"
                                        : "; the same when computed again; going back");
-    if (action != TRAIN_REWIND) TRY(log_event(r, words[action], step, reason, err));
+    if (action == TRAIN_WARN) snprintf(r->reason, sizeof r->reason, "%s", reason);
+    else TRY(log_event(r, words[action], step, reason, err));
     if (action == TRAIN_STOP)
         status = ERROR_SET(err, CRIA_NUMERIC,
                            "step %lld: %s; nothing was updated, the last checkpoint stays (--on-nan, --on-spike)",
@@ -310,8 +331,6 @@ static cria_status finish_step(struct run *r, const struct train_gradient *g, bo
     r->loss = g->loss;
     TRY(log_step(r, g, &f, is_updated ? NULL : reason, err));
     TRY(show_step(r, g, &f, err));
-    const bool is_last = s->at.step == r->options->schedule.steps;
-    if (r->options->held_out && (is_last || is_due(s->at.step, r->options->eval_every))) TRY(evaluate(r, err));
     TRY(save_if_due(r, err));
 out:
     return status;
@@ -334,10 +353,10 @@ out:
 static cria_status log_begun(struct run *r, struct cria_error *err) {
     struct run_record_circumstances here = {0};
     run_record_look(&here, r->options->dev);
-    json_writer *w = train_log_begin(r->log, r->session->at.step);
+    json_writer *w = train_log_begin(r->events, r->session->at.step);
     train_log_text(w, "event", "begun");
     for (int i = 0; i < here.n; i++) train_log_text(w, here.facts[i].name, here.facts[i].value);
-    return train_log_end(r->log, err);
+    return train_log_end(r->events, err);
 }
 
 static cria_status open_run(struct run *r, struct cria_error *err) {
@@ -354,6 +373,7 @@ static cria_status open_run(struct run *r, struct cria_error *err) {
     r->saved_step = r->session->at.step ? r->session->at.step : -1;
     if (r->session->at.step) saver_know(r->saves, r->session->at.step);
     TRY(open_logs(r, err));
+    TRY(train_log_open(&r->events, r->folder.events, INT64_MAX, err));
     TRY(meter_create(&r->energy, &o->meter, err));
     meter_read(r->energy, &r->last);
     r->saved_at = clock_seconds();
@@ -370,6 +390,7 @@ static void close_run(struct run *r) {
     meter_destroy(&r->energy);
     tensorboard_close(&r->board);
     train_log_close(&r->log);
+    train_log_close(&r->events);
     train_folder_deinit(&r->folder);
     train_session_destroy(&r->session);
 }

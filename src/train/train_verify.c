@@ -60,14 +60,11 @@ static cria_status replay_step(struct train_session *s, const struct train_log_l
 /* A line of the log, in order. */
 static cria_status follow(struct train_session *s, const struct train_log_line *line, struct train_proof *p,
                           struct cria_error *err) {
-    if (line->is_rewind && line->step == s->at.step) {
-        s->at.cursor = line->cursor;
-        return CRIA_OK;
-    }
-    if (!line->is_step || line->step <= s->at.step) return CRIA_OK;
+    if (line->step <= s->at.step) return CRIA_OK;
     if (line->step != s->at.step + 1)
         return ERROR_SET(err, CRIA_FORMAT, "the log goes from step %" PRId64 " to step %" PRId64, s->at.step,
                          line->step);
+    if (line->is_rewound) s->at.cursor = line->cursor;
     const cria_status status = replay_step(s, line, p, err);
     if (status == CRIA_OK && !p->differs_at) p->to = line->step;
     return status;

@@ -38,21 +38,21 @@ class Bits(unittest.TestCase):
         self.assertEqual(result.returncode, expect, result.stderr)
         return result
 
-    def straight(self, name="straight", *more):
+    def straight(self, name="straight", *more, steps=STEPS):
         if not os.path.isdir(os.path.join(training.FOLDER, name)):
-            self.train(name, *more)
+            self.train(name, *more, steps=steps)
         return training.trace(name)
 
     def test_ways_to_compute(self):
         for dtype in ("f32", "bf16"):
-            expected = self.straight("straight-" + dtype, "--dtype", dtype, "--leaves", "2")
+            expected = self.straight("straight-" + dtype, "--dtype", dtype, "--leaves", "2", steps=12)
             ways = [["--threads", "1"], ["--threads", "2"], ["--threads", "3"], ["--micro-batch", "1"],
                     ["--micro-batch", "3"], ["--micro-batch", "4"], ["--recompute", "ffn"], ["--recompute", "all"],
                     ["--save-behind", "false", "--checkpoint-every", "7"]]
             ways += [["--cpu-mask", mask] for mask in usable_masks()]
             for i, way in enumerate(ways):
                 out = f"way-{dtype}-{i}"
-                self.train(out, "--dtype", dtype, "--leaves", "2", *way)
+                self.train(out, "--dtype", dtype, "--leaves", "2", *way, steps=12)
                 self.assertEqual(training.trace(out), expected, way)
 
     def test_killed_and_resumed(self):

@@ -152,7 +152,7 @@ class BadSteps(unittest.TestCase):
     def test_warn(self):
         said = self.train("warn")
         self.assertIn("step 60: the loss jumped", said)
-        self.assertEqual([e["event"] for e in training.lines("warn") if e.get("event") == "jump"], ["jump"])
+        self.assertEqual([s["step"] for s in training.steps("warn") if "jump" in s], [60])
 
     def test_stop(self):
         said = self.train("stop", "--on-spike", "stop", code=1)
@@ -169,8 +169,8 @@ class BadSteps(unittest.TestCase):
     def test_rewind(self):
         said = self.train("rewind", "--on-spike", "rewind")
         self.assertIn("going back", said)
-        events = [e for e in training.lines("rewind") if e.get("event") == "rewind"]
-        self.assertEqual([(e["step"], e["from"], e["row"]) for e in events], [(40, 60, 240)])
+        rewound = [s for s in training.steps("rewind") if "rewound_from" in s]
+        self.assertEqual([(s["step"], s["rewound_from"], s["row"]) for s in rewound], [(41, 60, 240)])
         self.assertEqual([s["step"] for s in training.steps("rewind")], list(range(1, 81)))
         result = training.run("verify", os.path.join(training.FOLDER, "rewind"))
         self.assertEqual(result.returncode, 0, result.stderr)

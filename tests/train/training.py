@@ -46,14 +46,10 @@ def arguments(out, rows, *more, steps=40):
             "--global-batch", "4", "--digest-every", "1", "--view", "off", "--out", os.path.join(FOLDER, out), *more]
 
 
-def lines(out):
-    """The log's lines as objects."""
+def steps(out):
+    """The lines of the log, one for each step, as objects."""
     with open(os.path.join(FOLDER, out, "log.jsonl"), encoding="utf-8") as f:
         return [json.loads(line) for line in f]
-
-
-def steps(out):
-    return [line for line in lines(out) if "loss" in line]
 
 
 def trace(out):
