@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -194,6 +195,24 @@ class DataTest(unittest.TestCase):
         self.assertFalse(os.path.exists(self.at("killed.building")))
         self.cria("data", "check", "killed")
         self.assertIn("is there already", self.cria(*arguments, fails=True))
+
+    def test_full_disks_leave_nothing(self):
+        rng = random.Random(SEED + 2)
+        self.put("full.txt", "\n".join(" ".join(rng.choices(WORDS, k=12)) for _ in range(20000)))
+        arguments = ["data", "build", "--source", "full.txt", "-m", "tokenizer.json", "-o", "full", "--separator", "\n",
+                     "--seq-len", "32"]
+        failed = 0
+        for limit in (1000, 20000, 100000, 300000, 1000000, 3000000, 100000000):
+            done = subprocess.run(
+                [CRIA, *arguments], capture_output=True, text=True, cwd=self.folder, timeout=120,
+                preexec_fn=lambda n=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (n, n)))
+            if done.returncode == 0:
+                break
+            failed += 1
+            self.assertIn("cannot be written", done.stderr)
+            self.assertFalse([f for f in os.listdir(self.folder) if f.startswith("full") and f != "full.txt"])
+        self.assertGreater(failed, 3)
+        self.cria("data", "check", "full")
 
     def test_check_names_what_is_damaged(self):
         self.put("check.txt", "some text to be damaged")
