@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "plan/plan_memory.h"
+#include "plan/plan_stack.h"
 #include "plan/planner.h"
 
 #define MAX_TP 16
@@ -160,6 +161,7 @@ cria_status plan_search(const struct plan_train *base, size_t max, struct plan_c
         for (int64_t cp = 1; cp == 1 || (cp <= 64 && t.seq_len / (double)cp >= LONG_SEQUENCE / 4); cp *= 2) {
             if (t.n_chips % (tp * cp)) break;
             t.layout = (struct plan_layout){.tp = tp, .cp = cp, .ep = 1, .micro_batch = 1};
+            if (plan_stack_row(t.stack)->fills_bubbles) t.layout.schedule = PLAN_SCHEDULE_ZERO_BUBBLE;
             try_pipelines(&s, &t);
             if (t.seq_len < LONG_SEQUENCE) break;
         }

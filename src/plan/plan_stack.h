@@ -10,6 +10,7 @@ struct plan_stack_row {
     bool is_production;    /* long runs, not benchmarks */
     bool casts_apart;      /* FP8 casts are not fused into the kernels around them */
     bool low_attention;    /* keeps attention kernels a year behind the best */
+    bool fills_bubbles;    /* weight gradients run where a pipeline would idle (zero-bubble, DualPipe) */
     bool hides_experts;    /* expert traffic runs beside computing */
     bool is_sharded;       /* weights are shared out (FSDP, ZeRO-3) where the layout does not say otherwise */
     double gradient_bytes; /* of one parameter while gradients are summed */

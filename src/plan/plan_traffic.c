@@ -14,6 +14,10 @@
 /* How much more of a batch than the mean the busiest expert ranks get where nothing forces balance. */
 #define FREE_ROUTING 1.14
 
+/* Part of the line rate that collectives between nodes reach with messages of some ten megabytes, where those of a step
+ * have hundreds: the slope of NCCL's own measurements, and what nanotron loses from 8 to 16 tensor-parallel ranks. */
+#define SMALL_MESSAGES 0.6
+
 double plan_traffic_domain(const struct plan_train *t) { return (double)t->chip->link_chips; }
 
 static double network_bytes_per_s(const struct plan_train *t) {
@@ -71,6 +75,7 @@ static struct plan_seconds tensor_seconds(const struct plan_train *t) {
                  (t->stack == PLAN_STACK_MEGATRON || t->stack == PLAN_STACK_JAX || t->stack == PLAN_STACK_DEEPSEEK ||
                   t->overlaps_tp);
     if (hides && tp <= plan_traffic_domain(t)) seconds *= plan_constants_value(PLAN_C_TENSOR_EXPOSED);
+    if (tp > plan_traffic_domain(t)) seconds /= SMALL_MESSAGES;
     double again = t->layout.recompute_part > 0 ? t->layout.recompute_part : 1;
     if (t->layout.recompute != PLAN_RECOMPUTE_FULL) again = 0;
     return (struct plan_seconds){seconds, seconds * (1 + again)};

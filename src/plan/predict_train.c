@@ -251,6 +251,9 @@ static cria_status complete_layout(const struct predict_row *row, struct plan_tr
     if (rows < 1) t->batch_tokens = t->seq_len * (double)y->dp;
     y->virtual_stages = parts >= 0 ? (parts > 1 ? parts : 1) : choose_parts(row, t);
     if (y->pp > 1 && y->pp * y->virtual_stages > t->model.n_layers + 2) y->virtual_stages = 1;
+    bool fills = plan_stack_row(t->stack)->fills_bubbles || predict_columns_mention(row, "zero bubble") ||
+                 predict_columns_mention(row, "zero-bubble");
+    if (fills && y->virtual_stages == 1) y->schedule = PLAN_SCHEDULE_ZERO_BUBBLE;
     choose_recompute(t, recompute_of(row));
 out:
     return status;
