@@ -25,7 +25,7 @@
 #define BUILD_DOCUMENT_BYTES ((size_t)16 << 20) /* longer plain text comes in parts */
 
 struct build_source {
-    const char *name;         /* NULL: the last part of its first path */
+    const char *name;         /* unlike those of the other sources */
     const char *const *paths; /* [n_paths], as source_open() takes them */
     int n_paths;
     double weight;         /* share of the rows of a phase; 0: not said */
