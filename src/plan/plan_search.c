@@ -124,16 +124,26 @@ static void try_pipelines(struct search *s, struct plan_train *t) {
     }
 }
 
+/* The largest number up to n that halves and a few thirds divide: what layouts can be cut from. */
+static int64_t round_number(int64_t n) {
+    int64_t best = 1;
+    for (int64_t threes = 1; threes <= 9; threes *= 3)
+        for (int64_t m = threes; m <= n; m *= 2)
+            if (m > best) best = m;
+    return best;
+}
+
 static cria_status nothing_fits(const struct search *s, struct cria_error *err) {
     const struct plan_train *t = s->base;
     struct plan_params p;
     plan_model_params(&t->model, &p);
     if (!s->n_tried)
-        return ERROR_SET(
-            err, CRIA_SHAPE,
-            "no layout of %lld chips divides a batch of %.4g sequences of %g tokens: choose a batch with more "
-            "sequences or another number of chips",
-            (long long)t->n_chips, t->batch_tokens / t->seq_len, t->seq_len);
+        return ERROR_SET(err, CRIA_SHAPE,
+                         "no layout of %lld chips divides a batch of %.4g sequences of %g tokens: choose another "
+                         "number of chips (%lld "
+                         "divides well) or a batch with more sequences",
+                         (long long)t->n_chips, t->batch_tokens / t->seq_len, t->seq_len,
+                         (long long)round_number(t->n_chips));
     const struct plan_layout *y = &s->least_layout;
     return ERROR_SET(
         err, CRIA_LIMIT,
