@@ -279,10 +279,11 @@ static double straggling(const struct plan_train *t) {
 
 /* Relative half-width of the range: what earlier predictions of such runs missed by (docs/PLANNER.md). */
 static double uncertainty(const struct plan_train *t) {
-    double u = 0.11;
-    if (t->model.n_experts) u += 0.14;
+    double u = 0.125;
+    if (t->model.n_experts) u += 0.18;
     if (t->is_production || plan_stack_row(t->stack)->is_production) u += 0.08;
-    if (t->stack == PLAN_STACK_TORCH || t->stack == PLAN_STACK_NANOTRON) u += 0.06;
+    if (t->stack == PLAN_STACK_TORCH || t->stack == PLAN_STACK_NANOTRON) u += 0.09;
+    if (t->stack == PLAN_STACK_JAX) u += 0.05;
     if (t->precision == PLAN_FP4) u += 0.04;
     if (t->year - t->chip->launch_year < 0.5) u += 0.04;
     if (t->chip->is_cpu) u += 0.3;
@@ -295,7 +296,7 @@ static struct plan_range range_around(double mid, double u) {
 
 static void fill_memory(const struct plan_train *t, struct plan_train_result *r) {
     plan_memory_fullest(t, &r->memory);
-    r->memory_bytes = range_around(r->memory.total_bytes, 0.14);
+    r->memory_bytes = range_around(r->memory.total_bytes, 0.2);
     r->fits = r->memory.total_bytes <= t->chip->memory_bytes * USABLE_MEMORY;
 }
 
