@@ -36,6 +36,7 @@ static const struct field chip_fields[] = {
     TEXT_FIELD(plan_chip, node),
     TEXT_FIELD(plan_chip, source),
     REAL_FIELD(plan_chip, "launch_year", launch_year, 1),
+    REAL_FIELD(plan_chip, "kernels_year", kernels_year, 1),
     REAL_FIELD(plan_chip, "tdp_watts", tdp_watts, 1),
     REAL_FIELD(plan_chip, "price_usd", price_usd, 1),
     REAL_FIELD(plan_chip, "rent_usd_per_hour", rent_usd_per_hour, 1),

@@ -30,17 +30,18 @@ enum plan_precision {
 #define PLAN_TEXT_BYTES 256
 
 struct plan_chip {
-    char key[PLAN_KEY_BYTES];                       /* "h100-sxm" */
-    char name[64];                                  /* "NVIDIA H100 SXM 80 GB" */
-    char aliases[PLAN_TEXT_BYTES];                  /* other spellings, separated by commas */
-    char node[PLAN_KEY_BYTES];                      /* the node it usually sits in */
-    char source[PLAN_TEXT_BYTES];                   /* where the figures come from */
-    double launch_year;                             /* first shipments, with the fraction of the year */
-    double tdp_watts;                               /* of one chip (package) */
-    double price_usd;                               /* to buy, one chip in a server's share */
-    double rent_usd_per_hour;                       /* to rent, one chip with its server's share */
-    double memory_bytes;                            /* of one chip */
-    double memory_bytes_per_s;                      /* data-sheet bandwidth */
+    char key[PLAN_KEY_BYTES];      /* "h100-sxm" */
+    char name[64];                 /* "NVIDIA H100 SXM 80 GB" */
+    char aliases[PLAN_TEXT_BYTES]; /* other spellings, separated by commas */
+    char node[PLAN_KEY_BYTES];     /* the node it usually sits in */
+    char source[PLAN_TEXT_BYTES];  /* where the figures come from */
+    double launch_year;            /* first shipments, with the fraction of the year */
+    double kernels_year;           /* when software for its kind of processor began to mature; 0: launch_year */
+    double tdp_watts;              /* of one chip (package) */
+    double price_usd;              /* to buy, one chip in a server's share */
+    double rent_usd_per_hour;      /* to rent, one chip with its server's share */
+    double memory_bytes;           /* of one chip */
+    double memory_bytes_per_s;     /* data-sheet bandwidth */
     double peak_flop_per_s[PLAN_PRECISION_COUNT];   /* dense data-sheet rate; 0: it has no such unit */
     double matmul_flop_per_s[PLAN_PRECISION_COUNT]; /* the best large product measured; 0: not known */
     double attention_flop_per_s;                    /* a mature fused attention kernel, BF16, long sequences */

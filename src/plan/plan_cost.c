@@ -13,7 +13,6 @@
 /* Years in which attention kernels came into general use: fused ones (FlashAttention), and those made for each chip. */
 #define YEAR_FUSED_ATTENTION 2022.6
 #define YEAR_SECOND_ATTENTION 2024.0
-#define YEARS_TO_ATTENTION 0.0
 
 /* Reads and writes where every operation is a kernel, over those of fused kernels: a norm has four, a rotation five, a
  * gated activation two, each sum one; counted in PyTorch's own modules. */
@@ -40,8 +39,10 @@ double plan_cost_expert_progress(const struct plan_train *t) {
 
 bool plan_cost_unfused_attention(const struct plan_train *t) { return t->year < YEAR_FUSED_ATTENTION; }
 
+static double kernels_year(const struct plan_chip *c) { return c->kernels_year > 0 ? c->kernels_year : c->launch_year; }
+
 double plan_cost_maturity(const struct plan_train *t) {
-    double age = fmax(0, t->year - t->chip->launch_year);
+    double age = fmax(0, t->year - kernels_year(t->chip));
     return 1 - plan_constants_value(PLAN_C_KERNEL_YOUTH) * exp(-age / plan_constants_value(PLAN_C_KERNEL_AGE));
 }
 
@@ -142,7 +143,7 @@ static void add_experts(struct tally *y, enum plan_precision p) {
 
 static double attention_rate(const struct plan_train *t) {
     const struct plan_chip *c = t->chip;
-    double since = fmax(YEAR_SECOND_ATTENTION, c->launch_year + YEARS_TO_ATTENTION);
+    double since = fmax(YEAR_SECOND_ATTENTION, kernels_year(c));
     if (plan_stack_row(t->stack)->low_attention) since += 1;
     double come = fmin(1, fmax(0, t->year - since));
     double first = c->attention_first_flop_per_s, last = c->attention_flop_per_s;
