@@ -35,14 +35,19 @@ static cria_status check_lengths(const struct build_options *o, struct cria_erro
 static cria_status check_options(const struct build_options *o, struct cria_error *err) {
     if (o->n_sources < 1 || o->n_sources > DATA_MAX_SOURCES)
         return ERROR_SET(err, CRIA_USAGE, "expected 1 to %d sources, found %d", DATA_MAX_SOURCES, o->n_sources);
+    int n_weighted[2] = {0, 0};
     for (int i = 0; i < o->n_sources; i++) {
         const struct build_source *s = &o->sources[i];
         if (!isfinite(s->weight) || s->weight < 0)
             return ERROR_SET(err, CRIA_USAGE, "source '%s': its weight is no number of 0 or more", s->name);
+        if (!s->is_held_out) n_weighted[s->weight > 0]++;
         for (int j = 0; j < i; j++)
             if (strcmp(o->sources[j].name, s->name) == 0)
                 return ERROR_SET(err, CRIA_USAGE, "two sources are named '%s'", s->name);
     }
+    if (n_weighted[0] && n_weighted[1])
+        return ERROR_SET(err, CRIA_USAGE, "%d sources have a weight and %d have none: give all of them one, or none",
+                         n_weighted[1], n_weighted[0]);
     if (!(o->held_out >= 0 && o->held_out <= 0.5))
         return ERROR_SET(err, CRIA_USAGE, "held out: expected a share of 0 to 0.5, found %g", o->held_out);
     if (!(o->near_threshold >= 0 && o->near_threshold <= 1))

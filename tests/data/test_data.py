@@ -174,6 +174,9 @@ class DataTest(unittest.TestCase):
         self.put("wrong.yaml", "sources:\n  - path: one.txt\n    wieght: 2\n")
         self.assertIn("wrong.yaml, line 3: unknown key \"wieght\"", self.cria("data", "build", "wrong.yaml", "-m",
                                                                             "tokenizer.json", "-o", "w", fails=True))
+        self.put("wrong.yaml", "sources:\n  - path: one.txt\n    weight: 2\n  - path: tokenizer.json\n")
+        self.assertIn("1 sources have a weight and 1 have none", self.cria("data", "build", "wrong.yaml", "-m",
+                                                                          "tokenizer.json", "-o", "w", fails=True))
         self.put("wrong.yaml", "seq-lem: 16\n")
         self.assertIn("seq-len", self.cria("data", "build", "wrong.yaml", "-o", "w", fails=True))
 
