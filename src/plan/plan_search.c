@@ -24,6 +24,7 @@ struct search {
     struct plan_memory least; /* of all that were tried */
     struct plan_layout least_layout;
     int64_t n_tried;
+    bool is_starved; /* a prediction found no memory */
 };
 
 /* Remembers the smallest of all layouts, for the message where none fits. */
@@ -47,7 +48,9 @@ static bool is_variant(const struct plan_layout *a, const struct plan_layout *b)
 /* Puts a layout in its place; of its variants the fastest stays. */
 static void keep(struct search *s, const struct plan_train *t) {
     struct plan_train_result r;
-    if (plan_train_predict(t, PLAN_COUNT_CAUSAL, &r, NULL) != CRIA_OK) return;
+    cria_status status = plan_train_predict(t, PLAN_COUNT_CAUSAL, &r, NULL);
+    if (status == CRIA_NOMEM) s->is_starved = true;
+    if (status != CRIA_OK) return;
     for (size_t i = 0; i < s->n; i++) {
         if (!is_variant(&s->rows[i].layout, &t->layout)) continue;
         if (s->rows[i].result.step_s.mid <= r.step_s.mid) return;
@@ -176,6 +179,7 @@ cria_status plan_search(const struct plan_train *base, size_t max, struct plan_c
             if (t.seq_len < LONG_SEQUENCE) break;
         }
     }
+    if (s.is_starved) return ERROR_SET(err, CRIA_NOMEM, "no memory for the search of layouts");
     if (!s.n) return nothing_fits(&s, err);
     *ret_n = s.n;
     return CRIA_OK;

@@ -71,7 +71,9 @@ out:
     return status;
 }
 
-static void predict_one(const struct predict_row *row, const plan_hardware *hw, struct predicted *ret) {
+/* A row that cannot be predicted has a reason; only a lack of memory ends the file. */
+static cria_status predict_one(const struct predict_row *row, const plan_hardware *hw, struct predicted *ret,
+                               struct cria_error *ret_err) {
     struct cria_error err = {0};
     const char *kind = predict_columns_text(row, PREDICT_KIND);
     cria_status status;
@@ -82,11 +84,13 @@ static void predict_one(const struct predict_row *row, const plan_hardware *hw, 
     if (is_training) status = predict_training(row, hw, ret, &err);
     else if (strcmp(kind, "inference") == 0) status = predict_serving(row, hw, ret, &err);
     else status = ERROR_SET(&err, CRIA_UNSUPPORTED, "rows of kind %s are not predicted", kind);
-    if (status == CRIA_OK) return;
+    if (status == CRIA_NOMEM && ret_err) *ret_err = err;
+    if (status == CRIA_OK || status == CRIA_NOMEM) return status;
     *ret = (struct predicted){0};
     size_t n = strlen(err.text) < sizeof ret->reason ? strlen(err.text) : sizeof ret->reason - 1;
     memcpy(ret->reason, err.text, n);
     ret->reason[n] = 0;
+    return CRIA_OK;
 }
 
 static void write_range(struct buffer *out, struct plan_range r) {
@@ -138,9 +142,11 @@ cria_status predict_csv(const plan_hardware *hw, const char *text, size_t n, str
     for (size_t i = 0; i < csv_table_rows(t); i++) {
         struct predict_row row = {t, columns, i};
         struct predicted p;
-        predict_one(&row, hw, &p);
+        TRY(predict_one(&row, hw, &p, err));
         write_row(out, t, i, &p);
     }
+    status = buffer_status(out, "the table with predictions", err);
+out:
     csv_table_destroy(&t);
-    return buffer_status(out, "the table with predictions", err);
+    return status;
 }

@@ -204,10 +204,11 @@ static cria_status guess_sizes(struct plan_train *t, struct cria_error *err) {
     size_t n;
     if (u.batch_tokens <= 0) u.batch_tokens = fmax(4194304, u.seq_len * (double)u.n_chips);
     cria_status status = plan_search(&u, 1, &best, &n, &ignored);
-    if (status != CRIA_OK) {
+    if (status != CRIA_OK && status != CRIA_NOMEM) {
         u.batch_tokens = u.seq_len * exp2(ceil(log2(fmax(1, u.batch_tokens / u.seq_len))));
         status = plan_search(&u, 1, &best, &n, err);
     }
+    if (status == CRIA_NOMEM) return ERROR_SET(err, CRIA_NOMEM, "no memory for the search of layouts");
     if (status != CRIA_OK) return status;
     t->layout = best.layout;
     double least = t->seq_len * (double)(t->layout.dp * t->layout.micro_batch);
