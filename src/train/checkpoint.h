@@ -51,11 +51,14 @@ void checkpoint_content_free(struct checkpoint_content *c);
 /* Floats of all tensors. */
 int64_t checkpoint_content_floats(const struct checkpoint_content *c);
 
+/* llama_weights_digest() of the model's tensors. */
+CRIA_MUST_CHECK cria_status checkpoint_content_digest(const struct checkpoint_content *c, uint8_t out[DIGEST_BYTES],
+                                                      struct cria_error *err);
+
 /* Which state a checkpoint holds. */
 struct checkpoint_stamp {
     int64_t step;
     uint8_t run_id[DIGEST_BYTES];
-    uint8_t weights[DIGEST_BYTES]; /* llama_weights_digest() */
     const char *state;             /* text of state.json; borrowed */
     size_t n_state;
 };

@@ -30,6 +30,23 @@ out:
     return status;
 }
 
+cria_status checkpoint_content_digest(const struct checkpoint_content *c, uint8_t out[DIGEST_BYTES],
+                                      struct cria_error *err) {
+    digest *whole = NULL;
+    cria_status status;
+    TRY(digest_create(&whole, err));
+    for (int i = 0; i < c->n_model; i++) {
+        const struct hf_save_tensor *t = &c->model[i].header;
+        uint8_t one[DIGEST_BYTES];
+        TRY(sum_of(c->model[i].values, (size_t)(t->n_rows * t->n_columns) * sizeof(float), one, err));
+        digest_add(whole, one, sizeof one);
+    }
+    TRY(digest_result(whole, out, err));
+out:
+    digest_destroy(&whole);
+    return status;
+}
+
 cria_status checkpoint_content_init(struct checkpoint_content *ret, const struct arch_config *c, const llama_layout *l,
                                     float *w, const optim *o, struct cria_error *err) {
     cria_status status;

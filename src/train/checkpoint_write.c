@@ -138,9 +138,9 @@ static cria_status write_all(struct work *w, const struct checkpoint_content *c,
     w->manifest.step = stamp->step;
     w->manifest.arithmetic = ORDER_ARITHMETIC_VERSION;
     memcpy(w->manifest.run_id, stamp->run_id, DIGEST_BYTES);
-    memcpy(w->manifest.weights, stamp->weights, DIGEST_BYTES);
     memcpy(w->manifest.model_id, c->model_id, DIGEST_BYTES);
     memcpy(w->manifest.tokenizer_id, c->tokenizer_id, DIGEST_BYTES);
+    TRY(checkpoint_content_digest(c, w->manifest.weights, err));
     TRY(durable_make_folder(w->folder, err));
     TRY(write_model(w, c, err));
     TRY(write_tensors(w, "optimizer.safetensors", c->optimizer, c->n_optimizer, err));

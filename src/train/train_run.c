@@ -73,7 +73,6 @@ static cria_status save(struct run *r, struct cria_error *err) {
     TRY(hear_saver(r, NULL, err));
     TRY(train_progress_write(&state, &r->session->at, err));
     memcpy(stamp.run_id, r->folder.run_id, sizeof stamp.run_id);
-    TRY(train_session_digest(r->session, stamp.weights, err));
     stamp.state = state.data;
     stamp.n_state = state.n_bytes;
     TRY(saver_start(r->saves, &stamp, err));

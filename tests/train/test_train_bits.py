@@ -5,6 +5,7 @@ sum; where a checkpoint forgets a part of the state; where a resumed run skips o
 agrees with a log that was changed.
 """
 
+import json
 import os
 import random
 import signal
@@ -106,6 +107,14 @@ class Bits(unittest.TestCase):
             self.assertEqual(training.checkpoints(out)[-1], done)
             self.train(out, "--checkpoint-every", "1")
             self.assertEqual(training.trace(out), expected)
+
+    def test_checkpoints_are_of_their_step(self):
+        """A checkpoint that is written beside later steps holds its own step's weights: the log has their digest."""
+        self.train("behind", "--checkpoint-every", "1", "--keep", "64")
+        for step in training.steps("behind"):
+            path = os.path.join(training.checkpoint("behind", step["step"]), "manifest.json")
+            with open(path, encoding="utf-8") as f:
+                self.assertEqual(json.load(f)["weights"], step["weights_digest"])
 
     def test_more_steps(self):
         """A run of a constant schedule that is done goes on when more steps are asked for."""
