@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "plan/plan_page_parts.h"
 
-enum { MAX_STAGES = 16, MAX_SPANS = 4096, MICRO_BATCHES_SHOWN = 12 };
+enum { MAX_STAGES = 16, MAX_SPANS = 1 << 14, MICRO_BATCHES_SHOWN = 12, LANES_SHOWN = 8, PARTS_SHOWN = 2 };
 
 static void draw_step(struct page *p, const struct scenario_answer *a) {
     const struct plan_breakdown *b = &a->best[0].result.breakdown;
@@ -80,10 +80,11 @@ static void draw_pipeline(struct page *p, const struct scenario_answer *a) {
     char names[MAX_STAGES][32];
     const char *lanes[MAX_STAGES];
     size_t n = 0;
-    const int64_t pp = t.layout.pp, shown = pp < MAX_STAGES ? pp : MAX_STAGES;
+    const int64_t pp = t.layout.pp, shown = pp < LANES_SHOWN ? pp : LANES_SHOWN;
     const double a_micro_batch = (double)(t.layout.micro_batch * t.layout.dp) * t.seq_len;
     const double wanted = fmax((double)pp, MICRO_BATCHES_SHOWN);
     if (pp < 2) return;
+    if (t.layout.virtual_stages > PARTS_SHOWN) t.layout.virtual_stages = PARTS_SHOWN;
     if (t.batch_tokens > wanted * a_micro_batch) t.batch_tokens = wanted * a_micro_batch;
     if (plan_train_timeline(&t, MAX_SPANS, &intervals, &n, NULL) != CRIA_OK) return;
     spans = alloc_array(n, sizeof *spans);
@@ -98,15 +99,16 @@ static void draw_pipeline(struct page *p, const struct scenario_answer *a) {
         snprintf(names[i], sizeof names[i], "stage %lld", (long long)i + 1);
         lanes[i] = names[i];
     }
-    const struct chart_timeline chart = {.title = "Time line of the pipeline",
-                                         .description = "The first stages and micro-batches; white is waiting.",
-                                         .lanes = lanes,
-                                         .n_lanes = (int)shown,
-                                         .spans = spans,
-                                         .n_spans = n_spans,
-                                         .colour_names = colours,
-                                         .n_colour_names = 3,
-                                         .axis = {.kind = UNITS_SECONDS}};
+    const struct chart_timeline chart = {
+        .title = "Time line of the pipeline",
+        .description = "The first stages, with a few micro-batches and at most two parts a stage; white is waiting.",
+        .lanes = lanes,
+        .n_lanes = (int)shown,
+        .spans = spans,
+        .n_spans = n_spans,
+        .colour_names = colours,
+        .n_colour_names = 3,
+        .axis = {.kind = UNITS_SECONDS}};
     if (n_spans > 0) page_timeline(p, &chart);
     alloc_free(spans);
     alloc_free(intervals);
@@ -172,9 +174,9 @@ void plan_page_train(struct page *p, const struct scenario_answer *a) {
     page_section(p, "The step");
     page_grid_begin(p);
     draw_step(p, a);
-    draw_memory(p, a);
     draw_scaling(p, a);
     page_grid_end(p);
+    draw_memory(p, a);
     draw_pipeline(p, a);
     page_section(p, "Failures");
     page_grid_begin(p);
