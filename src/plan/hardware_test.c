@@ -63,6 +63,14 @@ static void test_names(void **state) {
         {"MI300X 192GB", "mi300x"},
         {"AMD Instinct MI355X", "mi355x"},
         {"H800 SXM 80GB", "h800"},
+        {"8x H100s", "h100-sxm"},
+        {"TPUv5p-256", "tpu-v5p"},
+        {"v5e-256", "tpu-v5e"},
+        {"NVIDIA A100-SXM4-80GB", "a100-80g"},
+        {"A100 40GB PCIe", "a100-40g"},
+        {"H200x8", "h200"},
+        {"GB300s in NVL72", "gb300"},
+        {"MI300X-OAM", "mi300x"},
     };
     struct cria_error err = {0};
     plan_hardware *hw = NULL;

@@ -42,6 +42,9 @@ static void test_parameters(void **state) {
         {"GPT OSS 120B", 116.8e9, 5.7e9},
         {"llama 4 scout", 107.8e9, 17.2e9},
         {"llama 4 maverick", 400.7e9, 17.2e9},
+        {"olmo 2 32b", 32.2e9, 0},
+        {"deepseek v2", 235.7e9, 21.4e9},
+        {"qwen2 57b a14b", 57.4e9, 14.2e9},
         {"smollm2 135m", 134.5e6, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

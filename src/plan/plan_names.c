@@ -35,6 +35,15 @@ static void without_blanks(char *text) {
     *to = 0;
 }
 
+/* Whether a word of `words` is the spelling with letters behind it ("h100s", "tpuv5p"), but not another number. */
+static bool begins_word(const char *spelling, const char *words) {
+    size_t n = strlen(spelling);
+    if (n < 4) return false;
+    for (const char *at = words; (at = strstr(at, spelling)); at++)
+        if ((at == words || at[-1] == ' ') && !isdigit((unsigned char)at[n])) return true;
+    return false;
+}
+
 size_t plan_names_score(const char *spelling, const char *name) {
     char a[MAX_LETTERS + 2], b[MAX_LETTERS + 2];
     size_t n_letters = words_of(spelling, a);
@@ -43,9 +52,12 @@ size_t plan_names_score(const char *spelling, const char *name) {
     size_t n = strlen(a);
     for (const char *at = b; (at = strstr(at, a)); at++)
         if ((at == b || at[-1] == ' ') && (at[n] == ' ' || !at[n]) && n < strlen(b)) return n_letters;
+    char joined[MAX_LETTERS + 2];
+    memcpy(joined, b, strlen(b) + 1);
     without_blanks(a);
-    without_blanks(b);
-    return strcmp(a, b) == 0 ? PLAN_NAMES_EXACT : 0;
+    without_blanks(joined);
+    if (strcmp(a, joined) == 0) return PLAN_NAMES_EXACT;
+    return begins_word(a, b) ? n_letters / 2 : 0;
 }
 
 size_t plan_names_distance(const char *x, const char *y) {

@@ -79,6 +79,9 @@ static const struct preset presets[] = {
     {"pythia-12b", "", DENSE(36, 5120, 20480, 40, 40, 128, 50688, false, false)},
     {"mpt-7b", "", DENSE(32, 4096, 16384, 32, 32, 128, 50368, false, true)},
     {"mpt-30b", "", DENSE(48, 7168, 28672, 56, 56, 128, 50368, false, true)},
+    {"olmo2-7b", "olmo 2 7b, olmo 7b", DENSE(32, 4096, 11008, 32, 32, 128, 100352, true, false)},
+    {"olmo2-13b", "olmo 2 13b", DENSE(40, 5120, 13824, 40, 40, 128, 100352, true, false)},
+    {"olmo2-32b", "olmo 2 32b", DENSE(64, 5120, 27648, 40, 8, 128, 100352, true, false)},
     {"mixtral-8x7b", "mixtral 8x7b", EXPERTS(32, 4096, 0, 32, 8, 128, 32000, 8, 2, 14336, 0, 0)},
     {"mixtral-8x22b", "mixtral 8x22b", EXPERTS(56, 6144, 0, 48, 8, 128, 32768, 8, 2, 16384, 0, 0)},
     {"grok-1", "grok1 314b, grok1, grok 314b", EXPERTS(64, 6144, 0, 48, 8, 128, 131072, 8, 2, 32768, 0, 0)},
@@ -102,6 +105,15 @@ static const struct preset presets[] = {
         .d_model = 2048, .n_layers = 27, .n_heads = 16, .n_kv_heads = 16, .head_size = 128, .d_ff = 10944,
         .n_vocab = 102400, .n_context = 32768, .is_gated = true, .n_experts = 64, .n_active_experts = 6,
         .d_expert = 1408, .d_shared = 2816, .n_dense_layers = 1, .kv_rank = 512, .rope_size = 64, .value_size = 128}},
+    {"deepseek-v2", "deepseekv2, deepseek v2 236b", {
+        .d_model = 5120, .n_layers = 60, .n_heads = 128, .n_kv_heads = 128, .head_size = 128, .d_ff = 12288,
+        .n_vocab = 102400, .n_context = 131072, .is_gated = true, .n_experts = 160, .n_active_experts = 6,
+        .d_expert = 1536, .d_shared = 3072, .n_dense_layers = 1, .q_rank = 1536, .kv_rank = 512, .rope_size = 64,
+        .value_size = 128, .n_routed_groups = 3}},
+    {"qwen2-57b-a14b", "qwen2 57b a14b", {
+        .d_model = 3584, .n_layers = 28, .n_heads = 28, .n_kv_heads = 4, .head_size = 128, .n_vocab = 151936,
+        .n_context = 32768, .is_gated = true, .n_experts = 64, .n_active_experts = 8, .d_expert = 2560,
+        .d_shared = 20480}},
     {"deepseek-v3", "deepseekv3, deepseek v3 671b, deepseek r1, deepseek v3 r1", {
         .d_model = 7168, .n_layers = 61, .n_heads = 128, .n_kv_heads = 128, .head_size = 128, .d_ff = 18432,
         .n_vocab = 129280, .n_context = 163840, .is_gated = true, .n_experts = 256, .n_active_experts = 8,
