@@ -1,4 +1,4 @@
-"""recipe_torch.py: the recipe of the speedrun in Cria and in PyTorch: same first weights, same rows, same held-out loss?
+"""recipe_torch.py: the recipe of the speedrun in Cria and in PyTorch: the same first weights and rows, the same loss?
 
     PYTHON bench/recipe_torch.py [--steps N] [--batch ROWS] [--work FOLDER] [--threads T]
 
