@@ -10,6 +10,8 @@
 #include "cmd/cmd_train_setup.h"
 #include "conf/conf_yaml.h"
 
+#define ASSUMED_FRACTION 0.4 /* of the machine's peak, where a step cannot be measured */
+
 /* RUN.yaml: its options go into conf, its phases apart. */
 struct run_file {
     char *text;             /* owned */
@@ -55,11 +57,28 @@ static cria_status print_time(double seconds, struct cria_error *err) {
     return cmd_print(err, "time: about %.1f h\n", seconds / 3600);
 }
 
+/* A step's seconds: measured where this machine has the memory, else by its peak. */
+static cria_status estimate(const struct train_options *o, double *ret_seconds, bool *ret_is_measured,
+                            struct cria_error *err) {
+    struct cria_error error = {0};
+    const cria_status status = train_estimate(o, ret_seconds, &error);
+    *ret_is_measured = status == CRIA_OK;
+    if (status == CRIA_NOMEM && o->peak_flops > 0) {
+        log_warning("%s", error.text);
+        *ret_seconds = train_flops(o) / (double)o->schedule.steps / (ASSUMED_FRACTION * o->peak_flops);
+        return CRIA_OK;
+    }
+    if (status != CRIA_OK && err) *err = error;
+    return status;
+}
+
 /* The memory by the plan, the time by one measured step. */
 static cria_status dry_run(const struct train_options *o, struct cria_error *err) {
     struct train_memory m;
     double step_s = 0;
+    bool is_measured = false;
     cria_status status;
+    TRY(estimate(o, &step_s, &is_measured, err));
     TRY(train_plan(o, &m, err));
     TRY(cmd_print(err, "model: %lld parameters, %lld layers x %lld; %lld steps of %lld rows of at most %d tokens\n",
                   (long long)arch_parameters(&o->config), (long long)o->config.n_layers, (long long)o->config.d_model,
@@ -73,9 +92,8 @@ static cria_status dry_run(const struct train_options *o, struct cria_error *err
     TRY(print_bytes("activations kept for backward", m.trainer.kept, err));
     TRY(print_bytes("scratch", m.trainer.scratch, err));
     TRY(print_bytes("together", m.total, err));
-    TRY(train_estimate(o, &step_s, err));
-    TRY(cmd_print(err, "a step: %.3g s, measured; %.3g TFLOP\n", step_s,
-                  train_flops(o) / (double)o->schedule.steps / 1e12));
+    TRY(cmd_print(err, "a step: %.3g TFLOP, %.3g s, %s\n", train_flops(o) / (double)o->schedule.steps / 1e12, step_s,
+                  is_measured ? "measured" : "by 40 % of the measured peak"));
     TRY(print_time(step_s * (double)o->schedule.steps, err));
 out:
     return status;

@@ -108,6 +108,24 @@ class Bits(unittest.TestCase):
             self.train(out, "--checkpoint-every", "1")
             self.assertEqual(training.trace(out), expected)
 
+    def test_second_signal(self):
+        """The second signal ends the process within a step; the last checkpoint verifies."""
+        rows = training.rows_file("long.jsonl", 400, 5, lengths=(500, 500), n_ids=2000)
+        out = os.path.join(training.FOLDER, "twice")
+        arguments = ["train", "--preset", "1m", "--rows", rows, "--steps", "4", "--global-batch", "40", "--out", out,
+                     "--checkpoint-every", "1", "--view", "off"]
+        log = os.path.join(out, "log.jsonl")
+        with subprocess.Popen(training.command(*arguments), stderr=subprocess.PIPE, env=training.ENVIRONMENT) as process:
+            while not (os.path.exists(log) and os.path.getsize(log)) and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(0.2)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            process.communicate()
+            self.assertEqual(process.returncode, -signal.SIGTERM)
+        self.assertEqual(len(training.steps("twice")), 1)
+
     def test_checkpoints_are_of_their_step(self):
         """A checkpoint that is written beside later steps holds its own step's weights: the log has their digest."""
         self.train("behind", "--checkpoint-every", "1", "--keep", "64")
