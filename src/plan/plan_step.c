@@ -259,6 +259,26 @@ out:
     return status;
 }
 
+cria_status plan_train_simulate(const struct plan_train *t, uint64_t seed, double *ret_slowest_s, double *ret_equal_s,
+                                struct cria_error *err) {
+    struct kinds k;
+    struct schedule s = {0};
+    double equal, slowest;
+    cria_status status = check(t, err);
+    if (status != CRIA_OK) return status;
+    cost_kinds(t, &k);
+    TRY(schedule_init(&s, t, &k, err));
+    s.pipeline.n_micro_batches = whole_groups(t);
+    TRY(plan_pipeline_simulate(&s.pipeline, &equal, err));
+    TRY(plan_pipeline_simulate_all(&s.pipeline, t->layout.dp * t->layout.cp, plan_constants_value(PLAN_C_RANK_SPREAD),
+                                   seed, &slowest, err));
+    *ret_equal_s = equal;
+    *ret_slowest_s = slowest;
+out:
+    alloc_free(s.seconds);
+    return status;
+}
+
 /* ---- a step ---- */
 
 /* Reading and writing gradients, master weights and moments once. */

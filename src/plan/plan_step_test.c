@@ -238,6 +238,26 @@ static void test_time_line(void **state) {
     alloc_free(intervals);
 }
 
+/* Catches: a job of 100,000 ranks whose step takes more than a second to simulate, and chance that costs nothing, or
+ * much more than the largest of 12,500 normal numbers (about four standard deviations). */
+static void test_hundred_thousand_ranks(void **state) {
+    (void)state;
+    struct plan_train t = run_of("llama3-405b", "h100", 98304);
+    struct cria_error err = {0};
+    double slowest = 0, equal = 0, begin = clock_cpu_seconds();
+    t.batch_tokens = 8192.0 * 768 * 16;
+    t.layout = (struct plan_layout){
+        .dp = 768, .tp = 8, .pp = 16, .cp = 1, .ep = 1, .virtual_stages = 4, .micro_batch = 1, .zero = 1};
+    if (plan_train_simulate(&t, 1, &slowest, &equal, &err) != CRIA_OK) fail_msg("%s", err.text);
+    double seconds = clock_cpu_seconds() - begin;
+#ifdef __OPTIMIZE__
+    if (seconds > 1) fail_msg("98,304 ranks took %.2f s", seconds);
+#else
+    (void)seconds;
+#endif
+    assert_true(slowest > 1.001 * equal && slowest < 1.03 * equal);
+}
+
 /* Catches: a forecast for this machine that lacks the states (16 bytes a parameter) or the operations. */
 static void test_local(void **state) {
     (void)state;
@@ -255,9 +275,11 @@ static void test_local(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_impossible),     cmocka_unit_test(test_seven_stages), cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_directions),     cmocka_unit_test(test_llama3_405b),  cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_other_searches), cmocka_unit_test(test_time_line),    cmocka_unit_test(test_local),
+        cmocka_unit_test(test_impossible),     cmocka_unit_test(test_seven_stages),
+        cmocka_unit_test(test_sums),           cmocka_unit_test(test_directions),
+        cmocka_unit_test(test_llama3_405b),    cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_other_searches), cmocka_unit_test(test_time_line),
+        cmocka_unit_test(test_local),          cmocka_unit_test(test_hundred_thousand_ranks),
     };
     return cmocka_run_group_tests(tests, open_hardware, close_hardware);
 }

@@ -152,6 +152,11 @@ CRIA_MUST_CHECK cria_status plan_train_predict(const struct plan_train *t, enum 
 /* Memory of every pipeline stage: n_stages rows, at most t->layout.pp. */
 void plan_train_memory(const struct plan_train *t, int64_t stage, struct plan_memory *ret);
 
+/* The passes of a step with every pipeline of the job simulated, each stage's servers as fast as chance makes them
+ * (normal, the constant rank_spread; seeded): the span of the slowest pipeline, and that of equal servers. */
+CRIA_MUST_CHECK cria_status plan_train_simulate(const struct plan_train *t, uint64_t seed, double *ret_slowest_s,
+                                                double *ret_equal_s, struct cria_error *err);
+
 /* One interval of the pipeline's time line, for pictures. */
 struct plan_interval {
     int64_t stage, micro_batch, part; /* part: which virtual stage */
