@@ -49,6 +49,7 @@ static void guess_experts(const struct predict_row *row, struct plan_model *m, d
     plan_model_params(m, &p);
     double each = p.expert * (double)m->n_layers, rest = p.active - each;
     double k = fmax(1, round((active - rest) / each)), e = fmax(k, round((total - rest) / each));
+    if (e >= 12) e = 8 * round(e / 8); /* they are made to be shared out */
     m->n_active_experts = (int64_t)fmin(k, 64);
     m->n_experts = (int64_t)fmin(said >= k ? said : e, 4096);
     m->d_ff = 0;

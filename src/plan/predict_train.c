@@ -175,6 +175,7 @@ static int64_t choose_micro_batch(const struct plan_train *t) {
 static cria_status complete_sizes(const struct predict_row *row, struct plan_train *t, struct cria_error *err) {
     struct plan_layout *y = &t->layout;
     double rows = t->batch_tokens / t->seq_len;
+    if (t->n_chips % (y->tp * y->pp * y->cp)) y->cp = 1;
     int64_t model = y->tp * y->pp * y->cp;
     if (t->n_chips % model)
         return ERROR_SET(err, CRIA_SHAPE, "tp %lld x pp %lld x cp %lld does not divide %lld chips", (long long)y->tp,
@@ -217,6 +218,14 @@ static cria_status guess_sizes(struct plan_train *t, struct cria_error *err) {
     return CRIA_OK;
 }
 
+/* Heads that tensor parallel does not divide are filled up, as frameworks do that allow it. */
+static void pad_heads(struct plan_train *t) {
+    int64_t tp = t->layout.tp, heads = (t->model.n_heads + tp - 1) / tp * tp;
+    if (heads == t->model.n_heads) return;
+    if (t->model.n_kv_heads == t->model.n_heads) t->model.n_kv_heads = heads;
+    t->model.n_heads = heads;
+}
+
 static cria_status complete_layout(const struct predict_row *row, struct plan_train *t, struct cria_error *err) {
     cria_status status = CRIA_OK;
     struct plan_layout *y = &t->layout;
@@ -234,6 +243,7 @@ static cria_status complete_layout(const struct predict_row *row, struct plan_tr
                     ? t->n_chips / (count_of(row, PREDICT_DP) * y->cp)
                     : 1;
     TRY(complete_sizes(row, t, err));
+    pad_heads(t);
     y->zero = zero_of(row, t);
     if (t->model.n_experts) {
         int64_t ep = count_of(row, PREDICT_EP), ranks = y->dp * y->tp * y->cp;
