@@ -61,6 +61,15 @@ static cria_status run_command(enum conf_command command, int argc, const char *
     return status;
 }
 
+/* Shows what may follow the first word of commands of two; *ret_is_family says whether it is one. */
+static cria_status show_family(const char *first, bool *ret_is_family, struct cria_error *err) {
+    struct buffer page = buffer_make(1 << 20);
+    *ret_is_family = conf_help_family(&page, first);
+    const cria_status status = *ret_is_family ? cmd_write_buffer(&page, err) : CRIA_OK;
+    buffer_free(&page);
+    return status;
+}
+
 /* The command that the first word names, or the first two together. */
 static enum conf_command find_command(int argc, const char *const *argv, int *ret_n_words) {
     char both[64];
@@ -81,6 +90,11 @@ static cria_status run(int argc, const char *const *argv, struct cria_error *err
     const int i_word = is_help ? 2 : 1;
     int n_words = 0;
     const enum conf_command command = find_command(argc - i_word, argv + i_word, &n_words);
+    if (!command && (is_help || (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)))) {
+        bool is_family = false;
+        const cria_status status = show_family(word, &is_family, err);
+        if (is_family) return status;
+    }
     if (!command) return conf_unknown_command(word, err);
     const int i_rest = i_word + n_words;
     return is_help ? show_help(command, err) : run_command(command, argc - i_rest, argv + i_rest, err);

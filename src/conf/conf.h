@@ -360,6 +360,8 @@ enum log_style conf_log_style(void);
 /* Pages made from the table. The texts end with a newline. */
 void conf_help_program(struct buffer *out, const char *version);
 void conf_help_command(struct buffer *out, enum conf_command command);
+/* The commands of two words that begin with this one; false, and nothing written, where there are none. */
+bool conf_help_family(struct buffer *out, const char *first);
 void conf_help_markdown(struct buffer *out);
 /* shell: "bash" or "zsh"; USAGE for another. */
 CRIA_MUST_CHECK cria_status conf_completion(struct buffer *out, const char *shell, struct cria_error *err);

@@ -107,10 +107,24 @@ void conf_help_program(struct buffer *out, const char *version) {
         out, "cria %s: Llama-family language models in one arithmetic\n\nUsage: cria COMMAND [options]\n\n", version);
     for (enum conf_command c = CONF_COMMAND_NONE + 1; c < CONF_COMMAND_COUNT; c++) {
         const struct conf_command_row *row = conf_command_row(c);
-        if (!row->is_hidden) buffer_append_format(out, "  %-12s %s\n", row->name, row->summary);
+        if (!row->is_hidden) buffer_append_format(out, "  %-15s %s\n", row->name, row->summary);
     }
     buffer_append_text(
         out, "\ncria COMMAND --help shows a command's options. First steps: cria pull smollm2, then cria chat.\n");
+}
+
+bool conf_help_family(struct buffer *out, const char *first) {
+    const size_t n = strlen(first);
+    bool is_family = false;
+    for (enum conf_command c = CONF_COMMAND_NONE + 1; c < CONF_COMMAND_COUNT; c++) {
+        const struct conf_command_row *row = conf_command_row(c);
+        if (row->is_hidden || strncmp(row->name, first, n) != 0 || row->name[n] != ' ') continue;
+        if (!is_family) buffer_append_format(out, "Usage: cria %s COMMAND [options]\n\n", first);
+        buffer_append_format(out, "  cria %-16s %s\n", row->name, row->summary);
+        is_family = true;
+    }
+    if (is_family) buffer_append_format(out, "\ncria %s COMMAND --help shows a command's options.\n", first);
+    return is_family;
 }
 
 static void append_cell(struct buffer *out, const char *text) {

@@ -31,6 +31,17 @@ class Help(unittest.TestCase):
             for command in COMMANDS:
                 self.assertRegex(result.stdout, rf"(?m)^  {command} ")
 
+    def test_families(self):
+        """Commands of two words: the first alone says what may follow; asked for help, it lists them and succeeds."""
+        for form in (["plan", "--help"], ["help", "plan"], ["plan", "-h"]):
+            result = run(*form)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("cria plan train", result.stdout)
+            self.assertNotIn("cria data", result.stdout)
+        alone = run("plan")
+        self.assertNotEqual(alone.returncode, 0)
+        self.assertIn("needs a second word: train", alone.stderr)
+
     def test_version(self):
         with open(os.path.join(SOURCE, "CMakeLists.txt"), encoding="utf-8") as f:
             version = re.search(r"project\(cria VERSION ([0-9.]+)", f.read()).group(1)
