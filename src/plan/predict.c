@@ -17,6 +17,9 @@ struct predicted {
 static const char *const added[] = {"pred_step_time_s", "pred_mfu", "pred_memory_gib_per_gpu",
                                     "pred_tokens_per_s_per_gpu"};
 
+/* The fullest that published runs fill a chip's memory. */
+#define FULLEST 0.97
+
 static const char *const train_kinds[] = {"train_bench", "mlperf_train", "finetune_bench", "train_run", ""};
 
 static struct plan_range scaled(struct plan_range r, double factor) {
@@ -29,6 +32,13 @@ static double memory_unit(const struct predict_row *row) {
     return is_gb ? 1e9 : 1073741824.0;
 }
 
+/* The rows are of runs that took place, so what they took did fit. */
+static struct plan_range that_fits(struct plan_range bytes, const struct plan_chip *chip) {
+    double most = FULLEST * chip->memory_bytes;
+    if (bytes.mid <= most) return (struct plan_range){bytes.mid, bytes.low, fmin(bytes.high, chip->memory_bytes)};
+    return (struct plan_range){most, fmin(bytes.low, 0.9 * most), chip->memory_bytes};
+}
+
 static cria_status predict_training(const struct predict_row *row, const plan_hardware *hw, struct predicted *ret,
                                     struct cria_error *err) {
     struct plan_train t;
@@ -38,7 +48,7 @@ static cria_status predict_training(const struct predict_row *row, const plan_ha
     if (status != CRIA_OK) return status;
     ret->step_s = r.step_s;
     ret->mfu = (struct plan_range){r.mfu, r.mfu * r.step_s.mid / r.step_s.high, r.mfu * r.step_s.mid / r.step_s.low};
-    ret->memory = scaled(r.memory_bytes, 1 / memory_unit(row));
+    ret->memory = scaled(that_fits(r.memory_bytes, t.chip), 1 / memory_unit(row));
     ret->tokens_per_s = r.tokens_per_s_per_chip;
     return CRIA_OK;
 }
