@@ -12,8 +12,9 @@
 
 #include "kernel/panel.h"
 #include "kernel/rows_fill.h"
+#include "kernel/unroll.h"
 
-enum { ROWS_AT_ONCE = 6, FEW_ROWS = 8, ROW_PAIRS = 8 };
+enum { ROWS_AT_ONCE = 6, FEW_ROWS = 6, ROW_PAIRS = 8 };
 
 static inline __m512bh pairs_of(__m512i v) { return (__m512bh)v; }
 
@@ -23,36 +24,45 @@ static inline __m512bh broadcast_pair(const uint8_t *x, int r) {
     return pairs_of(_mm512_set1_epi32(pair));
 }
 
+/* One chain of a step, even (half 0) or odd, for n_rows x n_panels outputs. */
+__attribute__((always_inline)) static inline void chains(__m512 chain[ROWS_AT_ONCE][2], const uint8_t *x,
+                                                         size_t x_stride, const uint8_t *w, size_t w_stride,
+                                                         const int half, const int n_rows, const int n_panels) {
+    const uint8_t *const x_3 = x + 3 * x_stride;
+    UNROLLED
+    for (int i = 0; i < n_rows; i++) chain[i][0] = chain[i][1] = _mm512_setzero_ps();
+    UNROLLED
+    for (int r = half * ROW_PAIRS; r < (half + 1) * ROW_PAIRS; r++) {
+        __m512bh weights[2];
+        UNROLLED
+        for (int p = 0; p < n_panels; p++) weights[p] = pairs_of(_mm512_loadu_si512(w + (size_t)p * w_stride + r * 64));
+        UNROLLED
+        for (int i = 0; i < n_rows; i++) {
+            const __m512bh pair =
+                broadcast_pair(i < 3 ? x + (size_t)i * x_stride : x_3 + (size_t)(i - 3) * x_stride, r);
+            UNROLLED
+            for (int p = 0; p < n_panels; p++) chain[i][p] = _mm512_dpbf16_ps(chain[i][p], weights[p], pair);
+        }
+    }
+}
+
 /* n_rows x n_panels outputs (both constants where this is inlined): one step at a time, accumulators in c. */
 __attribute__((always_inline)) static inline void block(float *c, size_t c_stride, const uint8_t *x, size_t x_stride,
                                                         const uint8_t *w, size_t w_stride, int n_steps, bool add,
                                                         const int n_rows, const int n_panels) {
-    for (int s = 0; s < n_steps; s++) {
-        __m512 chain[2][ROWS_AT_ONCE][2];
-        for (int half = 0; half < 2; half++) {
-            for (int i = 0; i < n_rows; i++)
-                for (int p = 0; p < n_panels; p++) chain[half][i][p] = _mm512_setzero_ps();
-#pragma GCC unroll 8
-            for (int r = 0; r < ROW_PAIRS; r++) {
-                const size_t at = (size_t)s * 1024 + (size_t)(half * ROW_PAIRS + r) * 64;
-                __m512bh weights[2];
-                for (int p = 0; p < n_panels; p++)
-                    weights[p] = pairs_of(_mm512_loadu_si512(w + (size_t)p * w_stride + at));
-#pragma GCC unroll 6
-                for (int i = 0; i < n_rows; i++) {
-                    const __m512bh pair =
-                        broadcast_pair(x + (size_t)i * x_stride + (size_t)s * 64, half * ROW_PAIRS + r);
-                    for (int p = 0; p < n_panels; p++)
-                        chain[half][i][p] = _mm512_dpbf16_ps(chain[half][i][p], weights[p], pair);
-                }
-            }
-        }
-        for (int i = 0; i < n_rows; i++)
+    for (int s = 0; s < n_steps; s++, x += 64, w += 1024) {
+        __m512 e[ROWS_AT_ONCE][2], o[ROWS_AT_ONCE][2];
+        chains(e, x, x_stride, w, w_stride, 0, n_rows, n_panels);
+        chains(o, x, x_stride, w, w_stride, 1, n_rows, n_panels);
+        UNROLLED
+        for (int i = 0; i < n_rows; i++) {
+            UNROLLED
             for (int p = 0; p < n_panels; p++) {
                 float *out = c + (size_t)i * c_stride + (size_t)p * KERNEL_PANEL;
                 const __m512 before = s > 0 || add ? _mm512_loadu_ps(out) : _mm512_setzero_ps();
-                _mm512_storeu_ps(out, _mm512_add_ps(before, _mm512_add_ps(chain[0][i][p], chain[1][i][p])));
+                _mm512_storeu_ps(out, _mm512_add_ps(before, _mm512_add_ps(e[i][p], o[i][p])));
             }
+        }
     }
 }
 
@@ -84,10 +94,12 @@ static void product_bf16(float *c, size_t c_stride, const uint8_t *x, size_t x_s
         {block_1_1, block_2_1, block_3_1, block_4_1, block_5_1, block_6_1},
         {block_1_2, block_2_2, block_3_2, block_4_2, block_5_2, block_6_2},
     };
+    /* Rows are shared out evenly: a block of two takes nearly as long as one of four. */
+    const int n_blocks = (n_rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
     for (int p = 0; p < n_panels; p += 2) {
         const int n_p = n_panels - p < 2 ? 1 : 2;
-        for (int row = 0; row < n_rows; row += ROWS_AT_ONCE) {
-            const int n_r = n_rows - row < ROWS_AT_ONCE ? n_rows - row : ROWS_AT_ONCE;
+        for (int row = 0, left = n_blocks, n_r; left > 0; row += n_r, left--) {
+            n_r = (n_rows - row + left - 1) / left;
             blocks[n_p - 1][n_r - 1](c + (size_t)row * c_stride + (size_t)p * KERNEL_PANEL, c_stride,
                                      x + (size_t)row * x_stride, x_stride, w + (size_t)p * w_stride, w_stride, n_steps,
                                      add);
@@ -232,10 +244,11 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
                                                          int n_steps) {
     for (int s = 0; s < n_steps; s++) {
         const struct step_codes c = load_codes(d, w, s);
-        for (int half = 0; half < 2; half++)
-#pragma GCC unroll 8
+        for (int half = 0; half < 2; half++) {
+            UNROLLED
             for (int r = 0; r < ROW_PAIRS; r++)
                 _mm512_storeu_si512(tiles + s * 1024 + (half * ROW_PAIRS + r) * 64, (__m512i)tile_row(d, &c, half, r));
+        }
     }
 }
 
@@ -248,27 +261,32 @@ __attribute__((always_inline)) static inline void few(const enum dtype d, float 
         const uint8_t *panel = w + (size_t)p * w_stride;
         float *out = c + (size_t)p * KERNEL_PANEL;
         __m512 accumulator[FEW_ROWS];
+        UNROLLED
         for (int i = 0; i < n_rows; i++)
             accumulator[i] = add ? _mm512_loadu_ps(out + (size_t)i * c_stride) : _mm512_setzero_ps();
         for (int s = 0; s < n_steps; s++) {
             const struct step_codes codes = load_codes(d, panel, s);
             __m512 chain[FEW_ROWS][2];
             panel_prefetch(d, panel, s);
+            UNROLLED
             for (int i = 0; i < n_rows; i++) chain[i][0] = chain[i][1] = _mm512_setzero_ps();
-#pragma GCC unroll 8
-            for (int r = 0; r < ROW_PAIRS; r++)
-#pragma GCC unroll 2
+            UNROLLED
+            for (int r = 0; r < ROW_PAIRS; r++) {
+                UNROLLED
                 for (int half = 0; half < 2; half++) {
                     const __m512bh weights = tile_row(d, &codes, half, r);
-#pragma GCC unroll 8
+                    UNROLLED
                     for (int i = 0; i < n_rows; i++)
                         chain[i][half] =
                             _mm512_dpbf16_ps(chain[i][half], weights,
                                              broadcast_pair(x + (size_t)i * x_stride + s * 64, half * ROW_PAIRS + r));
                 }
+            }
+            UNROLLED
             for (int i = 0; i < n_rows; i++)
                 accumulator[i] = _mm512_add_ps(accumulator[i], _mm512_add_ps(chain[i][0], chain[i][1]));
         }
+        UNROLLED
         for (int i = 0; i < n_rows; i++) _mm512_storeu_ps(out + (size_t)i * c_stride, accumulator[i]);
     }
 }
@@ -278,11 +296,11 @@ __attribute__((always_inline)) static inline void few(const enum dtype d, float 
     case n:                                                                       \
         few(d, c, c_stride, x, x_stride, w, w_stride, n_panels, n_steps, add, n); \
         break;
-#define TYPE(name, d)                                                                                               \
-    static void unpack_##name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(d, tiles, w, n_steps); }      \
-    static void few_##name(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,          \
-                           size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {                      \
-        switch (n_rows) { ROWS(1, d) ROWS(2, d) ROWS(3, d) ROWS(4, d) ROWS(5, d) ROWS(6, d) ROWS(7, d) ROWS(8, d) } \
+#define TYPE(name, d)                                                                                          \
+    static void unpack_##name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(d, tiles, w, n_steps); } \
+    static void few_##name(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,     \
+                           size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {                 \
+        switch (n_rows) { ROWS(1, d) ROWS(2, d) ROWS(3, d) ROWS(4, d) ROWS(5, d) ROWS(6, d) }                  \
     }
 TYPE(q8_0, DTYPE_Q8_0)
 TYPE(q4_0, DTYPE_Q4_0)
