@@ -84,7 +84,8 @@ static void draw_levers(struct page *p, const struct scenario_told *t) {
 
 static void add_one(struct page *p, const struct scenario_told *t) {
     const struct scenario_answer *a = t->answer;
-    struct table figures = table_make(), choices = table_make(), inputs = table_make(), levers = table_make();
+    struct table figures = table_make(), choices = table_make(), inputs = table_make(), levers = table_make(),
+                 formats = table_make();
     add_tiles(p, a);
     if (a->has_train) plan_page_train(p, a);
     if (a->has_serving) plan_page_serve(p, a);
@@ -98,6 +99,9 @@ static void add_one(struct page *p, const struct scenario_told *t) {
     add_table(p, NULL, &figures);
     scenario_text_choices(&choices, a);
     add_table(p, a->has_train ? "Layouts, fastest first" : "Engines, most tokens a chip first", &choices);
+    scenario_text_formats(&formats, a);
+    add_table(p, "Other formats of weights and cache, fewest chips first (what they do to answers is not judged)",
+              &formats);
     scenario_text_levers(&levers, t);
     add_table(p, "What moves the answer", &levers);
     page_section(p, "Assumptions");

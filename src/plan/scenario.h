@@ -53,6 +53,7 @@ enum scenario_param {
     SCENARIO_FIRST_TOKEN,
     SCENARIO_BETWEEN_TOKENS,
     SCENARIO_ENGINE_CHIPS,
+    SCENARIO_KV_BYTES,
     SCENARIO_ROUTER_RATE,
     /* power and carbon */
     SCENARIO_LOAD,
@@ -125,6 +126,7 @@ CRIA_MUST_CHECK cria_status scenario_read_number(const char *text, double *ret, 
 #define SCENARIO_MAX_NOTES 24
 #define SCENARIO_MAX_BEST 10
 #define SCENARIO_MAX_CURVE 24
+#define SCENARIO_MAX_FORMATS 10
 #define SCENARIO_NOTE_BYTES 512
 
 struct scenario_figure {
@@ -137,6 +139,13 @@ struct scenario_figure {
 struct scenario_cost {
     const char *label;
     double usd;
+};
+
+/* The best engine with other numbers: what quantising weights or cache would change. */
+struct scenario_format {
+    struct serving_format format;
+    int64_t engine_chips;
+    double batch, tokens_per_s_per_chip, chips; /* chips: that the load would need */
 };
 
 /* Points of a curve for a picture. */
@@ -167,6 +176,8 @@ struct scenario_answer {
     bool has_serving;
     struct serving_choice choices[SCENARIO_MAX_BEST];
     int n_choices;
+    struct scenario_format formats[SCENARIO_MAX_FORMATS]; /* fewest chips first; what holds no target is left out */
+    int n_formats;
     struct scenario_curve latency; /* x batch, y s between tokens, z output tokens/s of the engine */
     double load_by_hour[24];       /* output tokens/s */
     double watts_by_hour[24];      /* at the meter */

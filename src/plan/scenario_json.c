@@ -104,6 +104,22 @@ static void write_engines(json_writer *w, const struct scenario_answer *a) {
     json_write_end_array(w);
 }
 
+static void write_formats(json_writer *w, const struct scenario_answer *a) {
+    json_write_key(w, "formats");
+    json_write_begin_array(w);
+    for (int i = 0; i < a->n_formats; i++) {
+        const struct scenario_format *f = &a->formats[i];
+        json_write_begin_object(w);
+        write_text(w, "weights", f->format.name);
+        write_number(w, "kv_bytes", f->format.kv_bytes);
+        write_number(w, "engine_chips", (double)f->engine_chips);
+        write_number(w, "tokens_per_s_per_chip", f->tokens_per_s_per_chip);
+        write_number(w, "chips", f->chips);
+        json_write_end_object(w);
+    }
+    json_write_end_array(w);
+}
+
 static void write_levers(json_writer *w, const struct scenario_told *t) {
     write_text(w, "levers_of", scenario_main_figure(t->answer->question.kind));
     json_write_key(w, "levers");
@@ -131,6 +147,7 @@ void scenario_text_json(struct buffer *out, const struct scenario_told *rows, in
         write_figures(&w, a);
         if (a->has_train) write_layouts(&w, a);
         if (a->has_serving) write_engines(&w, a);
+        if (a->n_formats > 0) write_formats(&w, a);
         if (rows[i].levers) write_levers(&w, &rows[i]);
         json_write_key(&w, "assumptions");
         json_write_begin_array(&w);

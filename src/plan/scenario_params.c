@@ -64,6 +64,8 @@ static const struct scenario_param_row rows[SCENARIO_PARAM_COUNT] = {
                                  "10 tokens/s: about twice as fast as reading"},
     [SCENARIO_ENGINE_CHIPS] = {"engine-chips", "chip", 16, 1, 512, V, false, true, "the most in one engine",
                                "two nodes"},
+    [SCENARIO_KV_BYTES] = {"kv-bytes", "B", 0, 0, 4, V, true, false,
+                           "of a number of the cache: 2, 1 or 0.5; 0: as the format's engines keep it", NULL},
     [SCENARIO_ROUTER_RATE] = {"router-rate", "1/s", 2000, 1, 1e7, V, false, false, "requests one router passes on",
                               "an HTTP proxy that holds streams open"},
     [SCENARIO_LOAD] = {"load", "1", 0.9, 0, 1, T | S, false, false, "of the peak power, on the mean",

@@ -6,6 +6,7 @@
  * hour and the headroom need. Over the day a chip draws its engine's power while it answers and the node's idle power
  * otherwise. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plan/scenario_parts.h"
@@ -45,36 +46,81 @@ static struct demand demand_of(const double *v) {
     return d;
 }
 
-static cria_status choose_engine(struct scenario_answer *a, struct cria_error *err) {
+/* The engine that is asked for, before it is split over chips. */
+static cria_status make_engine(struct scenario_answer *a, struct serving_engine *ret, struct cria_error *err) {
     struct scenario *s = &a->question;
     const double *v = s->values;
     const double history = v[SCENARIO_HISTORY_TOKENS], hits = v[SCENARIO_CACHE_HITS];
-    struct serving_engine like = {
-        .chip = &a->chip,
-        .tp = 1,
-        .pp = 1,
-        .dp = 1,
-        .stack = strcmp(s->software, "tuned") == 0 ? SERVING_STACK_TUNED : SERVING_STACK_ENGINE,
-        .prompt_tokens = v[SCENARIO_PROMPT_TOKENS] + history * (1 - hits),
-        .cached_tokens = history * hits,
-        .answer_tokens = v[SCENARIO_ANSWER_TOKENS],
-        .memory_part = 0.9,
-        .chunk_tokens = 8192};
-    const struct serving_target target = {.first_token_s = v[SCENARIO_FIRST_TOKEN],
-                                          .between_tokens_s = v[SCENARIO_BETWEEN_TOKENS]};
+    struct serving_engine e = {.chip = &a->chip,
+                               .tp = 1,
+                               .pp = 1,
+                               .dp = 1,
+                               .stack = strcmp(s->software, "tuned") == 0 ? SERVING_STACK_TUNED : SERVING_STACK_ENGINE,
+                               .prompt_tokens = v[SCENARIO_PROMPT_TOKENS] + history * (1 - hits),
+                               .cached_tokens = history * hits,
+                               .answer_tokens = v[SCENARIO_ANSWER_TOKENS],
+                               .memory_part = 0.9,
+                               .chunk_tokens = 8192};
     cria_status status;
     if (s->software[0] && strcmp(s->software, "tuned") != 0 && strcmp(s->software, "engine") != 0)
         return ERROR_SET(err, CRIA_USAGE,
-                         "software of a service is engine (vLLM, SGLang) or tuned (TensorRT-LLM), not "
-                         "\"%s\"",
+                         "software of a service is engine (vLLM, SGLang) or tuned (TensorRT-LLM), not \"%s\"",
                          s->software);
-    TRY(plan_model_open(s->model, &like.model, err));
-    TRY(serving_format_find(s->precision, &like.format, err));
+    TRY(plan_model_open(s->model, &e.model, err));
+    TRY(serving_format_find(s->precision, &e.format, err));
+    if (v[SCENARIO_KV_BYTES] > 0) e.format.kv_bytes = v[SCENARIO_KV_BYTES];
+    *ret = e;
+out:
+    return status;
+}
+
+static struct serving_target target_of(const double *v) {
+    return (struct serving_target){.first_token_s = v[SCENARIO_FIRST_TOKEN],
+                                   .between_tokens_s = v[SCENARIO_BETWEEN_TOKENS]};
+}
+
+static cria_status choose_engine(struct scenario_answer *a, struct cria_error *err) {
+    const double *v = a->question.values;
+    const struct serving_target target = target_of(v);
+    struct serving_engine like;
+    cria_status status;
+    TRY(make_engine(a, &like, err));
     TRY(serving_search(&like, (int64_t)v[SCENARIO_ENGINE_CHIPS], &target, SCENARIO_MAX_BEST, a->choices, &a->n_choices,
                        err));
     a->has_serving = true;
 out:
     return status;
+}
+
+static int compare_formats(const void *a, const void *b) {
+    const double x = ((const struct scenario_format *)a)->chips, y = ((const struct scenario_format *)b)->chips;
+    return (x > y) - (x < y);
+}
+
+/* Usual formats of weights, each with the cache in 16 and in 8 bits. */
+static void fill_formats(struct scenario_answer *a, double tokens_per_s) {
+    static const char *const names[] = {"bf16", "fp8", "int8", "nvfp4", "int4"};
+    const double *v = a->question.values;
+    const struct serving_target target = target_of(v);
+    struct serving_engine like;
+    if (make_engine(a, &like, NULL) != CRIA_OK) return;
+    for (size_t i = 0; i < 2 * sizeof names / sizeof *names && a->n_formats < SCENARIO_MAX_FORMATS; i++) {
+        struct serving_choice best;
+        int n = 0;
+        if (serving_format_find(names[i / 2], &like.format, NULL) != CRIA_OK) continue;
+        if (like.format.compute != PLAN_BF16 && a->chip.peak_flop_per_s[like.format.compute] <= 0) continue;
+        like.format.kv_bytes = i % 2 ? 1 : 2;
+        if (serving_search(&like, (int64_t)v[SCENARIO_ENGINE_CHIPS], &target, 1, &best, &n, NULL) != CRIA_OK) continue;
+        const double each = (double)(best.engine.tp * best.engine.pp * best.engine.dp);
+        const double engines = ceil(tokens_per_s / best.point.output_tokens_per_s.mid);
+        a->formats[a->n_formats++] =
+            (struct scenario_format){.format = like.format,
+                                     .engine_chips = (int64_t)each,
+                                     .batch = best.point.batch,
+                                     .tokens_per_s_per_chip = best.output_tokens_per_s_per_chip,
+                                     .chips = engines * each};
+    }
+    qsort(a->formats, (size_t)a->n_formats, sizeof *a->formats, compare_formats);
 }
 
 /* IT watts of one chip with host and network: while its engine answers, and idle. */
@@ -226,7 +272,10 @@ cria_status scenario_serve(struct scenario_answer *a, const struct scenario_plac
                  y.total_usd / (d.requests_per_s * 86400 * 365));
     TRY(add_market(a, &d, &y, err));
     scenario_costs(a, &y, 1, "a year");
-    if (!is_quick) fill_latency(a);
+    if (!is_quick) {
+        fill_latency(a);
+        fill_formats(a, d.busy_tokens_per_s * (1 + v[SCENARIO_HEADROOM]));
+    }
     scenario_note(a,
                   "between the hours a chip draws its engine's power while it answers and the node's idle power "
                   "otherwise; nothing is switched off at night");

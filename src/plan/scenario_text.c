@@ -135,6 +135,21 @@ void scenario_text_choices(struct table *t, const struct scenario_answer *a) {
     if (a->has_serving) add_engines(t, a);
 }
 
+void scenario_text_formats(struct table *t, const struct scenario_answer *a) {
+    static const char *const names[] = {"weights", "cache", "chips an engine", "batch", "tokens/s a chip", "chips"};
+    if (a->n_formats == 0) return;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) table_column(t, names[i], TABLE_RIGHT);
+    for (int i = 0; i < a->n_formats; i++) {
+        const struct scenario_format *f = &a->formats[i];
+        table_cell(t, "%s", f->format.name);
+        table_cell(t, "%g bits", 8 * f->format.kv_bytes);
+        table_cell(t, "%lld", (long long)f->engine_chips);
+        table_cell(t, "%.0f", f->batch);
+        table_cell(t, "%.0f", f->tokens_per_s_per_chip);
+        table_cell_number(t, f->chips, UNITS_PLAIN, NULL);
+    }
+}
+
 void scenario_text_levers(struct table *t, const struct scenario_told *told) {
     table_column(t, "input", TABLE_LEFT);
     table_column(t, "is", TABLE_RIGHT);
@@ -200,18 +215,23 @@ static void write_title(struct buffer *out, const struct scenario *s) {
 
 cria_status scenario_text_write(struct buffer *out, const struct scenario_told *told, struct cria_error *err) {
     const struct scenario_answer *a = told->answer;
-    struct table figures = table_make(), choices = table_make(), levers = table_make(), inputs = table_make();
+    struct table figures = table_make(), choices = table_make(), levers = table_make(), inputs = table_make(),
+                 formats = table_make();
     char heading[160];
     cria_status status;
     write_title(out, &a->question);
     scenario_text_figures(&figures, a);
     scenario_text_choices(&choices, a);
+    scenario_text_formats(&formats, a);
     if (told->levers) scenario_text_levers(&levers, told);
     scenario_text_inputs(&inputs, a);
     const struct scenario_figure *main = scenario_figure(a, scenario_main_figure(a->question.kind));
     snprintf(heading, sizeof heading, "What moves \"%s\" most", main ? main->label : "");
     TRY(write_table(out, NULL, &figures, err));
     TRY(write_table(out, a->has_train ? "Layouts, fastest first" : "Engines, most tokens a chip first", &choices, err));
+    TRY(write_table(out,
+                    "Other formats of weights and cache, fewest chips first (what they do to answers is not judged)",
+                    &formats, err));
     TRY(write_table(out, heading, &levers, err));
     TRY(write_table(out, "Assumptions", &inputs, err));
     for (int i = 0; i < a->n_notes; i++) buffer_append_format(out, "  %s\n", a->notes[i]);
@@ -219,6 +239,7 @@ cria_status scenario_text_write(struct buffer *out, const struct scenario_told *
 out:
     table_free(&figures);
     table_free(&choices);
+    table_free(&formats);
     table_free(&levers);
     table_free(&inputs);
     return status;

@@ -22,6 +22,7 @@ void scenario_text_value(enum scenario_param p, double value, char out[64]);
  * figure that any of them has. */
 void scenario_text_figures(struct table *t, const struct scenario_answer *a);
 void scenario_text_choices(struct table *t, const struct scenario_answer *a); /* layouts or engines */
+void scenario_text_formats(struct table *t, const struct scenario_answer *a); /* of weights and cache */
 void scenario_text_levers(struct table *t, const struct scenario_told *told);
 void scenario_text_inputs(struct table *t, const struct scenario_answer *a);
 void scenario_text_columns(struct table *t, const struct scenario_told *rows, int n);

@@ -82,6 +82,18 @@ class Facts(unittest.TestCase):
         self.about(value(answers[1], "energy-per-answer"), 0.3, 2, "Wh of a 70B answer")
 
 
+    def test_formats(self):
+        """Catches a search over formats that forgets the cache or the weights: on the same chips fewer bits of either
+        never need more chips, and the format that was asked for needs what the answer says."""
+        answer = ask("serve", "--users", "100M", "--precision", "fp8", "--set", "kv-bytes=1")["serve"]
+        chips = {(f["weights"], f["kv_bytes"]): f["chips"] for f in answer["formats"]}
+        self.assertEqual(chips["fp8", 1], value(answer, "chips"))
+        for weights in ("bf16", "fp8", "int4"):
+            self.assertLess(chips[weights, 1], chips[weights, 2])
+        for kv in (1, 2):
+            self.assertLess(chips["fp8", kv], chips["bf16", kv])
+
+
 # Units by their dimensions: the exponents of the base quantities, and the factor to the base unit.
 UNITS = {
     "1": (1, {}),
