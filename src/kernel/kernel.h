@@ -89,11 +89,18 @@ struct kernel_attention_row {
     float m;
     float l[ORDER_LANES];
 };
-/* One key block for one query row: takes 32 scores, of which the first n_visible (1..32) count; updates m and l; writes
- * the 32 p's (0 where not visible) over the scores, rounded to bf16 where round_p; multiplies o (n_o numbers) by c
- * where c is not 1. */
-typedef void kernel_attention_fn(struct kernel_attention_row *row, float *scores, int n_visible, float scale,
-                                 bool round_p, float *o, int n_o);
+/* One key block for n_rows query rows: takes 32 scores of each, of which the first n_visible + i / rows_per_token (1 or
+ * more; 32 and more: all) count in row i; updates m and l; writes the 32 p's (0 where not visible) over the scores,
+ * rounded to bf16 where round_p; multiplies o (n_o numbers of each row) by c where c is not 1. */
+struct kernel_attention_block {
+    struct kernel_attention_row *rows;
+    float *scores, *o; /* rows of 32, and of o_stride */
+    size_t o_stride;
+    int n_rows, n_visible, rows_per_token, n_o;
+    float scale;
+    bool round_p;
+};
+typedef void kernel_attention_fn(const struct kernel_attention_block *b);
 /* Merges the span (m2, l2, o2) into (m1, l1, o1); o has n numbers. */
 typedef void kernel_merge_fn(float *m1, float *l1, float *o1, float m2, float l2, const float *o2, int n);
 /* One key block for one query row, backward: takes 32 products q . k in p and 32 products dO . v in ds, of which the

@@ -10,7 +10,9 @@
 #include "device/cpu/cpu.h"
 
 enum {
-    TILE_ROWS = 48, /* query rows at once: tokens x query heads of the group; one token may have more */
+    TILE_ROWS = 96, /* query rows at once: tokens x query heads of the group; one token may have more */
+    FEW_ROWS = 16,  /* up to which reading keys and values takes longer than the work on them */
+    FEW_PANELS = 2, /* of values in a part of the work on few rows */
     PAGES_IN_SPAN = ORDER_SPAN / ORDER_KEY_BLOCK,
 };
 
@@ -19,6 +21,7 @@ struct shape {
     int n_tokens;            /* tokens in a tile */
     int n_rows;              /* n_tokens * n_rep */
     int n_levels;            /* of the span tree */
+    int n_steps;             /* of a key */
     int o_stride;            /* S padded to whole panels */
     size_t q_bytes, p_bytes; /* of one packed row: a query, and 32 weights */
 };
@@ -29,6 +32,7 @@ static struct shape shape_of(const device *d, const struct device_kv *kv, int64_
     s.n_rows = s.n_tokens * s.n_rep;
     s.n_levels = 1;
     for (int64_t spans = (max_context + ORDER_SPAN - 1) / ORDER_SPAN; spans > 1; spans = (spans + 1) / 2) s.n_levels++;
+    s.n_steps = (int)((kv->head_size + ORDER_STEP - 1) / ORDER_STEP);
     s.o_stride = (int)((kv->head_size + KERNEL_PANEL - 1) / KERNEL_PANEL) * KERNEL_PANEL;
     s.q_bytes = device_q_bytes(d, kv, 1);
     s.p_bytes = device_step_bytes(d, kv->dtype);
@@ -103,37 +107,117 @@ struct tile {
     int64_t position_0; /* of its first token */
 };
 
-/* One block of keys for the rows from first_row on. */
-static void attend_block(const struct attention_work *w, const struct workspace *ws, const struct tile *t, int64_t page,
-                         int first_row) {
+/* The keys and values of a page for one KV head. */
+static const uint8_t *page_head(const struct attention_work *w, const struct tile *t, int64_t page) {
+    return w->a->cache + (size_t)t->run->pages[page] * w->a->page_stride + (size_t)t->kv_head * w->a->kv->head_bytes;
+}
+
+/* One block of keys and the rows of the tile from first_row on. With few rows the memory sets the pace: the products
+ * are cut into parts, and before each part some of the next page is asked for, since the processor does not foresee the
+ * jump from page to page. Asked for all at once it would stop the work until nearly all of it is there. */
+struct block {
+    int64_t page;
+    const uint8_t *head;
+    int first_row, n_rows;
+    float *scores, *o;
+    uint8_t *weights;
+    int steps, panels;    /* of a part */
+    const uint8_t *ahead; /* of the next page */
+    size_t left, piece;   /* bytes of it: not yet asked for, and to ask for at once */
+};
+
+static struct block block_of(const struct attention_work *w, const struct workspace *ws, const struct tile *t,
+                             int64_t page, int first_row) {
     const struct shape *s = &w->s;
-    const struct device_kv *kv = w->a->kv;
-    const struct kernel_product *product = device_product(w->d, kv->dtype);
-    const size_t tile_bytes = kernel_panel_bytes(kv->dtype, 1);
-    const int n_steps = (int)((kv->head_size + ORDER_STEP - 1) / ORDER_STEP), n_rows = t->n_tokens * s->n_rep;
-    const uint8_t *head =
-        w->a->cache + (size_t)t->run->pages[page] * w->a->page_stride + (size_t)t->kv_head * kv->head_bytes;
-    const size_t q_row =
-        ((size_t)t->kv_head * (size_t)w->a->n_rows + (size_t)(t->run->row_0 + t->token_0)) * (size_t)s->n_rep;
-    float *scores = ws->scores + (size_t)first_row * ORDER_KEY_BLOCK,
-          *o = ws->now.o + (size_t)first_row * (size_t)s->o_stride;
-    product->run(scores, ORDER_KEY_BLOCK, w->a->q.data + (q_row + (size_t)first_row) * s->q_bytes, s->q_bytes, head,
-                 (size_t)n_steps * tile_bytes, n_rows - first_row, ORDER_KEY_BLOCK / KERNEL_PANEL, n_steps, false);
-    for (int r = first_row; r < n_rows; r++) {
-        const int64_t visible = t->position_0 + r / s->n_rep - page * ORDER_KEY_BLOCK + 1;
-        float *row_scores = ws->scores + (size_t)r * ORDER_KEY_BLOCK;
-        w->d->table.attention(&ws->rows[r], row_scores, visible < ORDER_KEY_BLOCK ? (int)visible : ORDER_KEY_BLOCK,
-                              w->scale, kv->dtype == DTYPE_BF16, ws->now.o + (size_t)r * (size_t)s->o_stride,
-                              s->o_stride);
-        product->pack_x(ws->weights + (size_t)r * s->p_bytes, row_scores, ORDER_KEY_BLOCK);
+    const int n_rows = t->n_tokens * s->n_rep - first_row;
+    struct block b = {.page = page,
+                      .head = page_head(w, t, page),
+                      .first_row = first_row,
+                      .n_rows = n_rows,
+                      .scores = ws->scores + (size_t)first_row * ORDER_KEY_BLOCK,
+                      .o = ws->now.o + (size_t)first_row * (size_t)s->o_stride,
+                      .weights = ws->weights + (size_t)first_row * s->p_bytes,
+                      .steps = s->n_steps,
+                      .panels = s->o_stride / KERNEL_PANEL};
+    if (n_rows > FEW_ROWS || (page + 1) * ORDER_KEY_BLOCK >= t->position_0 + t->n_tokens) return b;
+    b.steps = 1;
+    b.panels = FEW_PANELS;
+    b.ahead = page_head(w, t, page + 1);
+    b.left = w->a->kv->head_bytes;
+    const int n_parts = s->n_steps + 2 + (s->o_stride / KERNEL_PANEL + FEW_PANELS - 1) / FEW_PANELS;
+    b.piece = aligned(b.left / (size_t)n_parts);
+    return b;
+}
+
+static void ask_for_more(struct block *b) {
+    const size_t n = b->piece < b->left ? b->piece : b->left;
+    for (size_t line = 0; line < n; line += 64) __builtin_prefetch(b->ahead + line);
+    b->ahead += n;
+    b->left -= n;
+}
+
+static void score_keys(const struct attention_work *w, const struct tile *t, struct block *b) {
+    const struct shape *s = &w->s;
+    const struct kernel_product *product = device_product(w->d, w->a->kv->dtype);
+    const size_t tile_bytes = kernel_panel_bytes(w->a->kv->dtype, 1);
+    const size_t token = (size_t)t->kv_head * (size_t)w->a->n_rows + (size_t)(t->run->row_0 + t->token_0);
+    const uint8_t *q = w->a->q.data + (token * (size_t)s->n_rep + (size_t)b->first_row) * s->q_bytes;
+    for (int i = 0; i < s->n_steps; i += b->steps) {
+        ask_for_more(b);
+        product->run(b->scores, ORDER_KEY_BLOCK, q + (size_t)i * product->x_step_bytes, s->q_bytes,
+                     b->head + (size_t)i * tile_bytes, (size_t)s->n_steps * tile_bytes, b->n_rows,
+                     ORDER_KEY_BLOCK / KERNEL_PANEL, b->steps, i > 0);
     }
-    product->run(o, (size_t)s->o_stride, ws->weights + (size_t)first_row * s->p_bytes, s->p_bytes,
-                 head + kv->value_offset, tile_bytes, n_rows - first_row, s->o_stride / KERNEL_PANEL, 1, true);
+}
+
+static void weigh_keys(const struct attention_work *w, const struct workspace *ws, const struct tile *t,
+                       struct block *b) {
+    const struct shape *s = &w->s;
+    const struct kernel_product *product = device_product(w->d, w->a->kv->dtype);
+    const int64_t visible = t->position_0 + b->first_row / s->n_rep - b->page * ORDER_KEY_BLOCK + 1;
+    const struct kernel_attention_block block = {
+        .rows = ws->rows + b->first_row,
+        .scores = b->scores,
+        .o = b->o,
+        .o_stride = (size_t)s->o_stride,
+        .n_rows = b->n_rows,
+        .n_visible = visible < ORDER_KEY_BLOCK ? (int)visible : ORDER_KEY_BLOCK,
+        .rows_per_token = s->n_rep,
+        .n_o = s->o_stride,
+        .scale = w->scale,
+        .round_p = w->a->kv->dtype == DTYPE_BF16,
+    };
+    ask_for_more(b);
+    w->d->table.attention(&block);
+    ask_for_more(b);
+    for (int r = 0; r < b->n_rows; r++)
+        product->pack_x(b->weights + (size_t)r * s->p_bytes, b->scores + (size_t)r * ORDER_KEY_BLOCK, ORDER_KEY_BLOCK);
+}
+
+static void add_values(const struct attention_work *w, struct block *b) {
+    const struct shape *s = &w->s;
+    const size_t tile_bytes = kernel_panel_bytes(w->a->kv->dtype, 1);
+    const uint8_t *values = b->head + w->a->kv->value_offset;
+    const int n_panels = s->o_stride / KERNEL_PANEL;
+    for (int i = 0; i < n_panels; i += b->panels) {
+        ask_for_more(b);
+        device_product(w->d, w->a->kv->dtype)
+            ->run(b->o + i * KERNEL_PANEL, (size_t)s->o_stride, b->weights, s->p_bytes, values + (size_t)i * tile_bytes,
+                  tile_bytes, b->n_rows, n_panels - i < b->panels ? n_panels - i : b->panels, 1, true);
+    }
 }
 
 /* First row of the tile that sees a key at or after position `key`. */
 static int first_row_seeing(const struct attention_work *w, const struct tile *t, int64_t key) {
     return key <= t->position_0 ? 0 : (int)(key - t->position_0) * w->s.n_rep;
+}
+
+static void attend_block(const struct attention_work *w, const struct workspace *ws, const struct tile *t,
+                         int64_t page) {
+    struct block b = block_of(w, ws, t, page, first_row_seeing(w, t, page * ORDER_KEY_BLOCK));
+    score_keys(w, t, &b);
+    weigh_keys(w, ws, t, &b);
+    add_values(w, &b);
 }
 
 static void merge_rows(const struct attention_work *w, const struct partial *left, const struct partial *right,
@@ -183,7 +267,7 @@ static int attend_span(const struct attention_work *w, const struct workspace *w
     }
     for (int64_t page = span * PAGES_IN_SPAN; page < (span + 1) * PAGES_IN_SPAN && page * ORDER_KEY_BLOCK <= last;
          page++)
-        attend_block(w, ws, t, page, first_row_seeing(w, t, page * ORDER_KEY_BLOCK));
+        attend_block(w, ws, t, page);
     for (int r = first; r < n_rows; r++) {
         ws->now.m[r] = ws->rows[r].m;
         ws->now.l[r] = w->d->table.lanes(ws->rows[r].l);

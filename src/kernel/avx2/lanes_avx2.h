@@ -53,16 +53,24 @@ static inline __m256 lanes_round_half(__m256 x) {
     return _mm256_castsi256_ps(_mm256_and_si256(r, _mm256_set1_epi32((int)0xffff0000u)));
 }
 static inline lanes lanes_round_bf16(lanes x) { return (lanes){lanes_round_half(x.a), lanes_round_half(x.b)}; }
-static inline void lanes_pow2_half(__m256 t, float magic, __m256 *ret_low, __m256 *ret_high) {
+/* In two halves: 2^n alone may be no number. */
+static inline __m256 lanes_half_times_pow2(__m256 x, __m256 t, float magic) {
     const __m256i n = _mm256_sub_epi32(_mm256_castps_si256(t), _mm256_castps_si256(_mm256_set1_ps(magic)));
     const __m256i half = _mm256_srai_epi32(n, 1), bias = _mm256_set1_epi32(127);
-    *ret_low = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
-    *ret_high = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(n, half), bias), 23));
+    const __m256i rest = _mm256_sub_epi32(n, half);
+    x = _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23)));
+    return _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23)));
 }
-static inline void lanes_pow2_halves(lanes t, float magic, lanes *ret_low, lanes *ret_high) {
-    lanes_pow2_half(t.a, magic, &ret_low->a, &ret_high->a);
-    lanes_pow2_half(t.b, magic, &ret_low->b, &ret_high->b);
+static inline lanes lanes_times_pow2(lanes x, lanes t, float magic) {
+    return (lanes){lanes_half_times_pow2(x.a, t.a, magic), lanes_half_times_pow2(x.b, t.b, magic)};
 }
+static inline lanes lanes_upper(lanes x, int half) {
+    if (half == 8) return (lanes){x.b, x.b};
+    if (half == 4) return (lanes){_mm256_permute2f128_ps(x.a, x.a, 0x11), x.b};
+    if (half == 2) return (lanes){_mm256_permute_ps(x.a, 0xee), x.b};
+    return (lanes){_mm256_permute_ps(x.a, 0x55), x.b};
+}
+static inline float lanes_first(lanes x) { return _mm256_cvtss_f32(x.a); }
 #undef LANES_BOTH
 
 #endif

@@ -29,11 +29,16 @@ static inline lanes lanes_round_bf16(lanes a) {
     const __m512i r = _mm512_add_epi32(_mm512_add_epi32(u, odd), _mm512_set1_epi32(0x7fff));
     return _mm512_castsi512_ps(_mm512_and_si512(r, _mm512_set1_epi32((int)0xffff0000u)));
 }
-static inline void lanes_pow2_halves(lanes t, float magic, lanes *ret_low, lanes *ret_high) {
-    const __m512i n = _mm512_sub_epi32(_mm512_castps_si512(t), _mm512_castps_si512(_mm512_set1_ps(magic)));
-    const __m512i half = _mm512_srai_epi32(n, 1), bias = _mm512_set1_epi32(127);
-    *ret_low = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(half, bias), 23));
-    *ret_high = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_sub_epi32(n, half), bias), 23));
+/* One instruction: it rounds to the same number, and flushes as a product does. */
+static inline lanes lanes_times_pow2(lanes a, lanes t, float magic) {
+    return _mm512_scalef_ps(a, _mm512_sub_ps(t, _mm512_set1_ps(magic)));
 }
+static inline lanes lanes_upper(lanes a, int half) {
+    if (half == 8) return _mm512_shuffle_f32x4(a, a, 0xee);
+    if (half == 4) return _mm512_shuffle_f32x4(a, a, 0x55);
+    if (half == 2) return _mm512_permute_ps(a, 0xee);
+    return _mm512_permute_ps(a, 0x55);
+}
+static inline float lanes_first(lanes a) { return _mm512_cvtss_f32(a); }
 
 #endif

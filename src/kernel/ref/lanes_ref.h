@@ -40,15 +40,19 @@ static inline lanes lanes_min(lanes a, lanes b) { LANES_EACH(a.v[i] < b.v[i] ? a
 static inline lanes lanes_first_n(lanes a, int n, lanes other) { LANES_EACH(i < n ? a.v[i] : other.v[i]); }
 /* Rounded to bf16, for numbers that are not NaN. */
 static inline lanes lanes_round_bf16(lanes a) { LANES_EACH(dtype_f32_from_bf16(dtype_bf16_from_f32(a.v[i]))); }
-/* t holds an integer n (-150..130) as n + magic; 2^(n >> 1) and 2^(n - (n >> 1)). */
-static inline void lanes_pow2_halves(lanes t, float magic, lanes *ret_low, lanes *ret_high) {
+/* t holds an integer n (-150..130) as n + magic; a * 2^n, flushed where it is below the smallest normal number. */
+static inline lanes lanes_times_pow2(lanes a, lanes t, float magic) {
     for (int i = 0; i < ORDER_LANES; i++) {
         const int32_t n = (int32_t)(dtype_bits_from_f32(t.v[i]) - dtype_bits_from_f32(magic));
         const int32_t half = n >> 1;
-        ret_low->v[i] = dtype_f32_from_bits(((uint32_t)half + 127) << 23);
-        ret_high->v[i] = dtype_f32_from_bits(((uint32_t)n - (uint32_t)half + 127) << 23);
+        a.v[i] *= dtype_f32_from_bits(((uint32_t)half + 127) << 23);
+        a.v[i] *= dtype_f32_from_bits(((uint32_t)n - (uint32_t)half + 127) << 23);
     }
+    return a;
 }
+/* Lane i becomes lane i + half, for i < half (8, 4, 2 or 1); what the others become is open. */
+static inline lanes lanes_upper(lanes a, int half) { LANES_EACH(a.v[(i + half) % ORDER_LANES]); }
+static inline float lanes_first(lanes a) { return a.v[0]; }
 #undef LANES_EACH
 
 #endif

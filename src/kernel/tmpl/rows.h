@@ -26,31 +26,20 @@ static inline lanes lanes_exp(lanes x) {
     e = lanes_fma(e, r, lanes_splat(0.5f));
     e = lanes_fma(e, r, lanes_splat(1.0f));
     e = lanes_fma(e, r, lanes_splat(1.0f));
-    lanes low, high;
-    lanes_pow2_halves(t, magic, &low, &high);
-    return lanes_mul(lanes_mul(e, low), high);
+    return lanes_times_pow2(e, t, magic);
 }
 
 /* exp of one number, the same bits as a lane. */
-static float exp_one(float x) {
-    float out[ORDER_LANES];
-    lanes_store(out, lanes_exp(lanes_splat(x)));
-    return out[0];
+static inline float exp_one(float x) { return lanes_first(lanes_exp(lanes_splat(x))); }
+
+static inline float total(lanes v) {
+    v = lanes_add(v, lanes_upper(v, 8));
+    v = lanes_add(v, lanes_upper(v, 4));
+    v = lanes_add(v, lanes_upper(v, 2));
+    return lanes_first(lanes_add(v, lanes_upper(v, 1)));
 }
 
-static float ROWS(lanes_total)(const float v[ORDER_LANES]) {
-    float t[ORDER_LANES];
-    for (int i = 0; i < ORDER_LANES; i++) t[i] = v[i];
-    for (int half = ORDER_LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) t[i] = t[i] + t[i + half];
-    return t[0];
-}
-
-static float total(lanes v) {
-    float t[ORDER_LANES];
-    lanes_store(t, v);
-    return ROWS(lanes_total)(t);
-}
+static float ROWS(lanes_total)(const float v[ORDER_LANES]) { return total(lanes_load(v)); }
 
 static void ROWS(rmsnorm)(float *y, const float *x, const float *w, int n, float eps) {
     lanes squares = lanes_splat(0.0f);
@@ -95,34 +84,71 @@ static void ROWS(add)(float *y, const float *x, int n) {
 }
 
 /* The greatest lane. */
-static float greatest(lanes v) {
-    float t[ORDER_LANES];
-    lanes_store(t, v);
-    float m = t[0];
-    for (int i = 1; i < ORDER_LANES; i++) m = t[i] > m ? t[i] : m;
-    return m;
+static inline float greatest(lanes v) {
+    v = lanes_max(v, lanes_upper(v, 8));
+    v = lanes_max(v, lanes_upper(v, 4));
+    v = lanes_max(v, lanes_upper(v, 2));
+    return lanes_first(lanes_max(v, lanes_upper(v, 1)));
 }
 
-static void ROWS(attention)(struct kernel_attention_row *row, float *scores, int n_visible, float scale, bool round_p,
-                            float *o, int n_o) {
-    const lanes minus_infinity = lanes_splat(-INFINITY), zero = lanes_splat(0.0f), by = lanes_splat(scale);
-    lanes s0 = lanes_mul(lanes_load(scores), by), s1 = lanes_mul(lanes_load(scores + ORDER_LANES), by);
-    s0 = lanes_first_n(s0, n_visible, minus_infinity);
-    s1 = lanes_first_n(s1, n_visible - ORDER_LANES, minus_infinity);
-    const float best = greatest(lanes_max(s0, s1));
-    const float m = best > row->m ? best : row->m;
-    lanes p0 = lanes_first_n(lanes_exp(lanes_sub(s0, lanes_splat(m))), n_visible, zero);
-    lanes p1 = lanes_first_n(lanes_exp(lanes_sub(s1, lanes_splat(m))), n_visible - ORDER_LANES, zero);
+/* Scales the scores of a row, makes those that do not count -infinity, whose exp is 0, and returns the greatest. */
+static inline float scale_scores(float *scores, int n_visible, float scale) {
+    lanes s0 = lanes_mul(lanes_load(scores), lanes_splat(scale));
+    lanes s1 = lanes_mul(lanes_load(scores + ORDER_LANES), lanes_splat(scale));
+    if (n_visible < ORDER_KEY_BLOCK) {
+        s0 = lanes_first_n(s0, n_visible, lanes_splat(-INFINITY));
+        s1 = lanes_first_n(s1, n_visible - ORDER_LANES, lanes_splat(-INFINITY));
+    }
+    lanes_store(scores, s0);
+    lanes_store(scores + ORDER_LANES, s1);
+    return greatest(lanes_max(s0, s1));
+}
+
+enum { ATTENTION_ROWS = 4 * ORDER_LANES }; /* of a block at once */
+
+/* The p's of a row from its scaled scores. */
+static inline void weigh_keys(struct kernel_attention_row *row, float *p, float m, float c, bool round_p) {
+    lanes p0 = lanes_exp(lanes_sub(lanes_load(p), lanes_splat(m)));
+    lanes p1 = lanes_exp(lanes_sub(lanes_load(p + ORDER_LANES), lanes_splat(m)));
     if (round_p) {
         p0 = lanes_round_bf16(p0);
         p1 = lanes_round_bf16(p1);
     }
-    lanes_store(scores, p0);
-    lanes_store(scores + ORDER_LANES, p1);
-    const float c = m == row->m ? 1.0f : exp_one(row->m - m);
+    lanes_store(p, p0);
+    lanes_store(p + ORDER_LANES, p1);
     lanes_store(row->l, lanes_add(lanes_fma(lanes_load(row->l), lanes_splat(c), p0), p1));
-    if (m != row->m) ROWS(scale)(o, o, c, n_o);
     row->m = m;
+}
+
+/* Rows i .. i + n - 1 of the block, all of them in each loop: the processor works on several at once, and the factors c
+ * of 16 rows are one vector. */
+static inline void attend_rows(const struct kernel_attention_block *b, int i, int n) {
+    float m[ATTENTION_ROWS], best[ATTENTION_ROWS], c[ATTENTION_ROWS];
+    struct kernel_attention_row *rows = b->rows + i;
+    float *scores = b->scores + (size_t)i * ORDER_KEY_BLOCK;
+    for (int r = n & -ORDER_LANES; r < n; r += ORDER_LANES) {
+        lanes_store(m + r, lanes_splat(0.0f));
+        lanes_store(best + r, lanes_splat(0.0f));
+    }
+    for (int r = 0; r < n; r++) {
+        m[r] = rows[r].m;
+        best[r] = scale_scores(scores + r * ORDER_KEY_BLOCK, b->n_visible + (i + r) / b->rows_per_token, b->scale);
+    }
+    for (int r = 0; r < n; r += ORDER_LANES) {
+        const lanes before = lanes_load(m + r), after = lanes_max(lanes_load(best + r), before);
+        lanes_store(c + r, lanes_exp(lanes_sub(before, after)));
+        lanes_store(m + r, after);
+    }
+    for (int r = 0; r < n; r++) weigh_keys(&rows[r], scores + r * ORDER_KEY_BLOCK, m[r], c[r], b->round_p);
+    for (int r = 0; r < n; r++) {
+        float *o = b->o + (size_t)(i + r) * b->o_stride;
+        if (c[r] != 1.0f) ROWS(scale)(o, o, c[r], b->n_o);
+    }
+}
+
+static void ROWS(attention)(const struct kernel_attention_block *b) {
+    for (int i = 0; i < b->n_rows; i += ATTENTION_ROWS)
+        attend_rows(b, i, b->n_rows - i < ATTENTION_ROWS ? b->n_rows - i : ATTENTION_ROWS);
 }
 
 static void ROWS(merge)(float *m1, float *l1, float *o1, float m2, float l2, const float *o2, int n) {
