@@ -24,6 +24,11 @@
 /* From this year on, attention with sinks (GPT-OSS) has a fused kernel for training. */
 #define YEAR_FUSED_SINKS 2026.4
 
+/* From this year on Megatron routes experts without the host on chips from this year on (Blackwell): the tables of NeMo
+ * 26.06 show it against those of 26.04, on all models and on no Hopper. */
+#define YEAR_ROUTING_ON_CHIP 2026.42
+#define FIRST_CHIP_WITH_IT 2024.5
+
 #define BYTES_16 2.0
 /* Launching a kernel takes the host about 5 microseconds (CUDA documentation), and a layer has some 15 of them. */
 #define LAUNCH_S (15 * 5e-6)
@@ -192,12 +197,17 @@ static double recompute_seconds(const struct plan_train *t, const struct plan_co
     return 0.5 * c->elementwise.forward;
 }
 
+/* Whether routing needs nothing of the host: dropless experts inside CUDA graphs, with fused grouped products. */
+static bool routes_on_chip(const struct plan_train *t) {
+    return t->year >= YEAR_ROUTING_ON_CHIP && kernels_year(t->chip) >= FIRST_CHIP_WITH_IT;
+}
+
 static void host_seconds(const struct plan_train *t, enum plan_layer_kind kind, struct plan_cost *c) {
     double launch = LAUNCH_S * (plan_stack_row(t->stack)->is_fused ? 1 : 2);
     double forward = c->product.forward + c->attention.forward + c->elementwise.forward;
     double backward = c->product.backward + c->attention.backward + c->elementwise.backward;
     double host_forward = fmax(0, launch - forward), host_backward = fmax(0, 2 * launch - backward);
-    if (kind == PLAN_LAYER_EXPERTS) {
+    if (kind == PLAN_LAYER_EXPERTS && !routes_on_chip(t)) {
         double routing = plan_constants_value(PLAN_C_EXPERT_LAYER) * plan_cost_expert_progress(t);
         host_forward += routing / 3;
         host_backward += routing * 2 / 3;
