@@ -10,6 +10,7 @@
 enum {
     OUTER_ROWS = 192,                 /* rows of the result in one piece of work */
     OUTER_COLUMNS = 2 * KERNEL_PANEL, /* and its columns */
+    CACHE_LINE = 64,
     OUTER_STEPS = 16 /* tokens at once, in steps: two panels stay in the nearest cache, packed operands in the next */
 };
 
@@ -27,6 +28,7 @@ static inline struct outer_scratch outer_scratch_plan(const device *d, int n_tok
     const enum dtype dtype = f32 ? DTYPE_F32 : DTYPE_BF16;
     const size_t block_bytes = (size_t)OUTER_ROWS * OUTER_COLUMNS * sizeof(float);
     s.row_bytes = (size_t)s.n_steps * device_step_bytes(d, dtype);
+    if (s.row_bytes / CACHE_LINE % 2 == 0) s.row_bytes += CACHE_LINE; /* so that rows meet in no set of a cache */
     s.panel_bytes = kernel_panel_bytes(dtype, s.n_steps);
     s.panels_at = (size_t)n_a * s.row_bytes;
     s.blocks_at = s.panels_at + (size_t)((n_b + KERNEL_PANEL - 1) / KERNEL_PANEL) * s.panel_bytes;

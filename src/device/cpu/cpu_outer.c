@@ -9,7 +9,10 @@
 #include "device/cpu/cpu.h"
 #include "device/outer_scratch.h"
 
-enum { GROUPS_AT_ONCE = 16 /* of 16 columns, in one piece of packing */ };
+enum {
+    GROUPS_AT_ONCE = 16, /* of 16 columns, in one piece of packing */
+    GROUPS_AHEAD = 2     /* that are on their way from memory while one is packed */
+};
 
 struct outer_work {
     const device *d;
@@ -24,6 +27,12 @@ struct outer_work {
 static int64_t ceiling(int64_t n, int64_t by) { return (n + by - 1) / by; }
 static int at_most(int64_t n, int bound) { return n < bound ? (int)n : bound; }
 
+/* Sixteen columns of a step, GROUPS_AHEAD groups behind `from`: too many rows for the processor to see it coming. */
+static inline void fetch_ahead(const float *from, size_t stride, int n_tokens) {
+    for (int t = 0; t < n_tokens; t++)
+        __builtin_prefetch(from + (size_t)t * stride + (size_t)GROUPS_AHEAD * KERNEL_BLOCK);
+}
+
 static float *block_of(const struct outer_work *w, int i_thread) {
     return (float *)(w->a->scratch + w->s.blocks_at) + (size_t)i_thread * OUTER_ROWS * OUTER_COLUMNS;
 }
@@ -37,6 +46,7 @@ static void turn_step(const struct outer_work *w, int64_t column, int token_0, f
     const int n_columns = at_most(w->a->n_a - column, KERNEL_BLOCK);
     uint8_t *out =
         w->a->scratch + (size_t)column * w->s.row_bytes + (size_t)(token_0 / ORDER_STEP) * product->x_step_bytes;
+    fetch_ahead(from, w->a->a_stride, n_tokens);
     if (product->x_is_column) {
         product->pack_tile((uint8_t *)block, from, w->a->a_stride, n_tokens, n_columns);
         w->d->table.transpose((float *)out, w->s.row_bytes / sizeof(float), block, KERNEL_PANEL, ORDER_STEP / 2,
@@ -62,6 +72,7 @@ static void panel_piece(const struct outer_work *w, int step, int64_t piece) {
     for (int64_t panel = piece * GROUPS_AT_ONCE; panel < (piece + 1) * GROUPS_AT_ONCE; panel++) {
         const int64_t column = panel * KERNEL_PANEL;
         if (column >= a->n_b) return;
+        fetch_ahead(a->b + (size_t)token * a->b_stride + column, a->b_stride, at_most(a->n_tokens - token, ORDER_STEP));
         w->product->pack_tile(
             a->scratch + w->s.panels_at + (size_t)panel * w->s.panel_bytes + (size_t)step * w->tile_bytes,
             a->b + (size_t)token * a->b_stride + column, a->b_stride, at_most(a->n_tokens - token, ORDER_STEP),
@@ -125,13 +136,15 @@ static void add_chunk(device *d, const struct device_outer *a) {
     team_for(cpu_of(d)->t, n_products, cpu_grain(d, n_products), add_pieces, &w);
 }
 
+/* Chunks of the same length: each reads and writes the whole result once. */
 void cpu_outer(device *d, const struct device_outer *a) {
-    const int at_once = OUTER_STEPS * ORDER_STEP;
-    for (int token = 0; token < a->n_tokens; token += at_once) {
+    const int n_steps = (int)ceiling(a->n_tokens, ORDER_STEP), n_chunks = (int)ceiling(n_steps, OUTER_STEPS);
+    for (int i = 0; i < n_chunks; i++) {
+        const int token = n_steps * i / n_chunks * ORDER_STEP, end = n_steps * (i + 1) / n_chunks * ORDER_STEP;
         struct device_outer chunk = *a;
         chunk.a += (size_t)token * a->a_stride;
         chunk.b += (size_t)token * a->b_stride;
-        chunk.n_tokens = at_most(a->n_tokens - token, at_once);
+        chunk.n_tokens = at_most(a->n_tokens, end) - token;
         add_chunk(d, &chunk);
     }
 }
