@@ -32,16 +32,11 @@ static const struct failures_cause causes[] = {
     {"switch or cable", FAILURES_PART_LINK, CHIP(35), false},
     {"host maintenance", FAILURES_PART_NODE, NODE(32), false},
     {"host parts (NIC, disk, power, board, CPU, memory)", FAILURES_PART_NODE, NODE(7 + 3 + 3 + 2 + 2 + 2 + 2), false},
-    {"planned maintenance and operators", FAILURES_PART_JOB, 47 / HOURS, true},
+    {"planned maintenance and operators", FAILURES_PART_NODE, 47 / (2048 * HOURS), true},
 };
 
 const struct failures_cause *failures_cause(int i) {
     return i >= 0 && i < (int)(sizeof causes / sizeof *causes) ? &causes[i] : NULL;
-}
-
-const char *failures_part_name(enum failures_part part) {
-    static const char *const names[] = {"none", "chip", "node", "link", "job"};
-    return names[part];
 }
 
 const char *failures_source(void) {
@@ -98,10 +93,8 @@ static double parts_of(const struct failures_job *job, enum failures_part part) 
         case FAILURES_PART_CHIP:
         case FAILURES_PART_LINK:
             return job->n_chips;
-        case FAILURES_PART_NODE:
-            return ceil(job->n_chips / job->chips_per_node);
         default:
-            return 1;
+            return ceil(job->n_chips / job->chips_per_node);
     }
 }
 

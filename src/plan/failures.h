@@ -16,8 +16,7 @@ enum failures_part {
     FAILURES_PART_NONE,
     FAILURES_PART_CHIP,
     FAILURES_PART_NODE,
-    FAILURES_PART_LINK, /* one of the network for each chip */
-    FAILURES_PART_JOB   /* planned: does not grow with the cluster */
+    FAILURES_PART_LINK /* one of the network for each chip */
 };
 
 struct failures_cause {
@@ -29,8 +28,6 @@ struct failures_cause {
 
 /* The rows of the table; NULL behind the last. */
 const struct failures_cause *failures_cause(int i);
-/* "chip" */
-const char *failures_part_name(enum failures_part part);
 /* Where the rates come from, one sentence. */
 const char *failures_source(void);
 

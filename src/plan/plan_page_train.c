@@ -153,9 +153,8 @@ static void draw_causes(struct page *p, const struct scenario_answer *a) {
     size_t n = 0;
     for (int i = 0; failures_cause(i) && n < MAX_CAUSES; i++) {
         const struct failures_cause *c = failures_cause(i);
-        const double parts = c->part == FAILURES_PART_NODE  ? a->job.n_chips / a->job.chips_per_node
-                             : c->part == FAILURES_PART_JOB ? 1
-                                                            : a->job.n_chips;
+        const bool is_of_node = c->part == FAILURES_PART_NODE;
+        const double parts = is_of_node ? a->job.n_chips / a->job.chips_per_node : a->job.n_chips;
         names[n] = c->name;
         per_week[n++] = c->per_part_hour * parts * 168 * a->job.rate_scale;
     }
