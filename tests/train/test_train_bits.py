@@ -64,27 +64,14 @@ class Bits(unittest.TestCase):
         for i in range(20):
             out = f"killed-{i}"
             every = str(numbers.choice([1, 3, 5]))
-            for _ in range(40):
-                threads = numbers.choice("12")
+            status = -signal.SIGKILL
+            while status == -signal.SIGKILL:
                 arguments = training.arguments(
-                    out, self.rows, "--checkpoint-every", every, "--threads", threads, steps=STEPS
+                    out, self.rows, "--checkpoint-every", every, "--threads", numbers.choice("12"), steps=STEPS
                 )
-                with subprocess.Popen(
-                    training.command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                    env=training.ENVIRONMENT
-                ) as process:
-                    try:
-                        process.wait(timeout=0.02 + numbers.random() * 0.2)
-                    except subprocess.TimeoutExpired:
-                        process.kill()
-                    said = process.stderr.read()
-                    process.wait()
+                status, said = training.kill_after(out, arguments, numbers.randint(1, 15), numbers.random() * 0.01)
                 self.assertNotIn("refused", said)
-                if process.returncode == 0:
-                    break
-                self.assertEqual(process.returncode, -signal.SIGKILL, said)
-            else:
-                self.train(out, "--checkpoint-every", every)
+            self.assertEqual(status, 0, said)
             self.assertEqual(training.trace(out), expected, f"run {i}, seed {SEED}")
 
     def test_signals(self):

@@ -8,7 +8,6 @@ import os
 import random
 import resource
 import shutil
-import subprocess
 import unittest
 
 import training
@@ -33,21 +32,12 @@ class Crash(unittest.TestCase):
         kills = 0
         while kills < KILLS:
             arguments = self.arguments("kills", steps=400)
-            with subprocess.Popen(
-                training.command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                env=training.ENVIRONMENT
-            ) as process:
-                try:
-                    process.wait(timeout=0.01 + numbers.random() * 0.06)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                said = process.stderr.read()
-                process.wait()
+            status, said = training.kill_after("kills", arguments, numbers.randint(1, 3), numbers.random() * 0.01)
             self.assertNotIn("refused", said)
-            if process.returncode == 0:
+            if status == 0:
                 shutil.rmtree(os.path.join(training.FOLDER, "kills"))
                 continue
-            self.assertEqual(process.returncode, -9, said)
+            self.assertEqual(status, -9, said)
             kills += 1
         result = training.run(*self.arguments("kills", steps=400))
         self.assertEqual(result.returncode, 0, result.stderr)

@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import time
 
 CRIA = os.environ.get("CRIA", "./cria")
 SOURCE = os.environ.get("CRIA_SOURCE_DIR", os.getcwd())
@@ -50,6 +51,33 @@ def steps(out):
     """The lines of the log, one for each step, as objects."""
     with open(os.path.join(FOLDER, out, "log.jsonl"), encoding="utf-8") as f:
         return [json.loads(line) for line in f]
+
+
+def lines_of(out):
+    """How many whole lines the log has; 0 where there is none yet."""
+    try:
+        with open(os.path.join(FOLDER, out, "log.jsonl"), "rb") as f:
+            return f.read().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+def kill_after(out, run_arguments, n_lines, seconds):
+    """Starts a run, waits until its log has grown by n_lines and then some seconds, and kills it (-9). Returns its
+    status and what it said: a run that was quicker has ended by itself."""
+    before = lines_of(out)
+    with subprocess.Popen(
+        command(*run_arguments), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as process:
+        while process.poll() is None and lines_of(out) - before < n_lines:
+            before = min(before, lines_of(out))  # what is behind the checkpoint is cut first
+            time.sleep(0.001)
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        said = process.stderr.read()
+        return process.wait(), said
 
 
 def trace(out):
