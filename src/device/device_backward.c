@@ -63,7 +63,7 @@ void device_embed_backward(device *d, const int32_t *ids, int n_rows, const floa
 void device_cross_entropy(device *d, const struct device_cross_entropy *a) { d->ops->cross_entropy(d, a); }
 void device_add(device *d, float *y, const float *x, int64_t n) { d->ops->add(d, y, x, n); }
 void device_copy(device *d, float *y, const float *x, int64_t n) { d->ops->copy(d, y, x, n); }
-void device_adamw(device *d, const struct device_adamw *a) { d->ops->adamw(d, a); }
+bool device_adamw(device *d, const struct device_adamw *a) { return d->ops->adamw(d, a); }
 
 bool device_add_squares(device *d, const float *x, int64_t n, struct exact_sum *sum) {
     return d->ops->add_squares(d, x, n, sum);

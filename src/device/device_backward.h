@@ -149,14 +149,14 @@ void device_copy(device *d, float *y, const float *x, int64_t n);
  *   g = gradient * scale;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g g
  *   w = w - lr * decay * w;  w = w - step * m / (sqrt(v) * root + eps)
  * with step = lr / (1 - beta1^t) and root = 1 / sqrt(1 - beta2^t), computed by the caller in double. Each line in f32,
- * one rounding an operation, no fused multiply-add. */
+ * one rounding an operation, no fused multiply-add. False where one of w, m and v is now NaN or infinite. */
 struct device_adamw {
     float *w, *m, *v;
     const float *gradient;
     int64_t n;
     float scale, beta1, beta2, one_minus_beta1, one_minus_beta2, eps, lr_decay, step, root;
 };
-void device_adamw(device *d, const struct device_adamw *a);
+bool device_adamw(device *d, const struct device_adamw *a);
 /* Adds the squares of n numbers, exactly, to a sum (base/exact_sum.h); false where one is NaN or infinite. */
 struct exact_sum;
 bool device_add_squares(device *d, const float *x, int64_t n, struct exact_sum *sum);

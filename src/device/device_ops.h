@@ -30,7 +30,7 @@ struct device_ops {
     void (*cross_entropy)(device *d, const struct device_cross_entropy *a);
     void (*add)(device *d, float *y, const float *x, int64_t n);
     void (*copy)(device *d, float *y, const float *x, int64_t n);
-    void (*adamw)(device *d, const struct device_adamw *a);
+    bool (*adamw)(device *d, const struct device_adamw *a);
     bool (*add_squares)(device *d, const float *x, int64_t n, struct exact_sum *sum);
     void (*transpose)(device *d, const float *x, int64_t n_rows, int64_t n_columns, float *out);
 };

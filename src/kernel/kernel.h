@@ -129,11 +129,12 @@ typedef void kernel_gate_backward_fn(float *h, float *dg, float *du, const float
                                      int n);
 /* x = exp(x - lse) over n numbers. */
 typedef void kernel_softmax_fn(float *x, float lse, int64_t n);
-/* One step over n numbers: device/device_backward.h has the equations. */
+/* One step over n numbers: device/device_backward.h has the equations; false where one of w, m and v is now NaN or
+ * infinite. */
 struct kernel_adamw {
     float scale, beta1, beta2, one_minus_beta1, one_minus_beta2, eps, lr_decay, step, root;
 };
-typedef void kernel_adamw_fn(float *w, float *m, float *v, const float *gradient, int64_t n,
+typedef bool kernel_adamw_fn(float *w, float *m, float *v, const float *gradient, int64_t n,
                              const struct kernel_adamw *a);
 /* out[j * out_stride + i] = x[i * stride + j] for i < n_rows, j < n_columns, both at most KERNEL_BLOCK. */
 #define KERNEL_BLOCK 16

@@ -132,9 +132,10 @@ static struct device_adamw adamw_numbers(const struct optim_options *options, co
     };
 }
 
-void optim_apply(optim *o, float *w, const float *gradient, const struct optim_update *u) {
+bool optim_apply(optim *o, float *w, const float *gradient, const struct optim_update *u) {
     struct device_adamw a = adamw_numbers(&o->options, u);
     float *state = o->state.data;
+    bool is_finite = true;
     device_begin(o->dev);
     for (int i = 0; i < llama_layout_count(o->layout); i++) {
         const struct llama_tensor *t = llama_layout_at(o->layout, i);
@@ -151,6 +152,7 @@ void optim_apply(optim *o, float *w, const float *gradient, const struct optim_u
                                              .lr = u->lr,
                                              .decay = decay};
             muon_apply(o->matrices, &step);
+            is_finite = false;
             continue;
         }
         a.w = w + t->offset;
@@ -159,9 +161,10 @@ void optim_apply(optim *o, float *w, const float *gradient, const struct optim_u
         a.gradient = gradient + t->offset;
         a.n = t->n;
         a.lr_decay = (float)(u->lr * decay);
-        device_adamw(o->dev, &a);
+        is_finite &= device_adamw(o->dev, &a);
     }
     device_end(o->dev);
+    return is_finite;
 }
 
 int optim_state_count(const optim *o) { return o->n_states; }

@@ -37,8 +37,9 @@ CRIA_MUST_CHECK cria_status optim_create(optim **ret, const llama_layout *l, dev
                                          const struct optim_options *options, struct cria_error *err);
 void optim_destroy(optim **o);
 
-/* w and gradient in the layout's places. */
-void optim_apply(optim *o, float *w, const float *gradient, const struct optim_update *u);
+/* w and gradient in the layout's places. Whether all weights and all state are known to be finite: AdamW sees what it
+ * writes, Muon does not look. */
+bool optim_apply(optim *o, float *w, const float *gradient, const struct optim_update *u);
 
 /* The state as tensors: entry i belongs to a tensor of the weights and has its shape. */
 struct optim_state {

@@ -179,6 +179,7 @@ cria_status train_session_begin(struct train_session *s, struct cria_error *err)
     if (o->init) TRY(llama_weights_read(s->layout, o->init, w, err));
     else llama_weights_init(s->layout, &o->config, o->seed, w);
     s->at = (struct train_progress){0};
+    s->is_finite = false;
     TRY(renew_trainer(s, err));
 out:
     return status;
@@ -189,6 +190,7 @@ cria_status train_session_load(struct train_session *s, const char *folder, int6
     char *text = NULL;
     size_t n = 0;
     cria_status status;
+    s->is_finite = false;
     TRY(checkpoint_load(folder, step, run_id, &s->content, &text, &n, err));
     TRY(train_progress_read(&s->at, text, n, err));
     if (s->at.step != step)
@@ -262,7 +264,7 @@ static cria_status conclude(struct train_session *s, struct train_gradient *g, s
     g->loss = g->what[0] ? (double)NAN : exact_sum_value(&sum) / (double)g->n_predicted;
     if (optim_norm(s->options->dev, g->values, s->n_floats, &norm)) g->norm = norm / (double)g->n_predicted;
     else if (!g->what[0]) train_finite_name(s, g->values, "the gradient of ", g->what);
-    if (!g->what[0]) train_finite_check(s, g->what);
+    if (!g->what[0] && !s->is_finite) train_finite_check(s, g->what);
     if (g->what[0]) g->norm = (double)NAN;
     return CRIA_OK;
 }
@@ -292,7 +294,7 @@ void train_session_update(struct train_session *s, const struct train_gradient *
     const struct optim_update u = {.lr = schedule_rate(&o->schedule, s->at.step + 1),
                                    .scale = factor / (double)g->n_predicted,
                                    .t = s->at.n_updates + 1};
-    optim_apply(s->opt, train_session_weights(s), g->values, &u);
+    s->is_finite = optim_apply(s->opt, train_session_weights(s), g->values, &u);
     llama_trainer_update(s->trainer);
 }
 

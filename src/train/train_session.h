@@ -27,6 +27,7 @@ struct train_session {
     float *losses;
     int phase; /* that the trainer was made for; -1: none yet */
     int64_t n_floats;
+    bool is_finite; /* all weights and optimizer state are: the update that wrote them has seen it */
 };
 
 /* Books everything; weights are zero. */

@@ -418,6 +418,40 @@ static void test_adamw_is_right(void **state) {
     device_destroy(&ref);
 }
 
+/* AdamW tells what it wrote that is not finite: a gradient whose square is too large, alone among n, anywhere. */
+static void test_adamw_sees_what_is_not_finite(void **state) {
+    (void)state;
+    for (int isa = KERNEL_ISA_REF; isa < KERNEL_ISA_COUNT; isa++) {
+        const char *reason;
+        if (!kernel_isa_usable((enum kernel_isa)isa, &reason)) continue;
+        device *d = make_device((enum kernel_isa)isa, 2);
+        float w[37] = {0}, m[37] = {0}, v[37] = {0}, gradient[37] = {0};
+        const struct device_adamw a = {.w = w,
+                                       .m = m,
+                                       .v = v,
+                                       .gradient = gradient,
+                                       .n = 37,
+                                       .scale = 1.0f,
+                                       .beta1 = 0.9f,
+                                       .beta2 = 0.95f,
+                                       .one_minus_beta1 = 0.1f,
+                                       .one_minus_beta2 = 0.05f,
+                                       .eps = 1e-8f,
+                                       .step = 1e-3f,
+                                       .root = 1.0f};
+        device_begin(d);
+        assert_true(device_adamw(d, &a));
+        for (int i = 0; i < 37; i++) {
+            gradient[i] = 1e30f;
+            assert_false(device_adamw(d, &a));
+            gradient[i] = v[i] = 0.0f;
+            assert_true(device_adamw(d, &a));
+        }
+        device_end(d);
+        device_destroy(&d);
+    }
+}
+
 /* A slot without a token changes nothing; a target below 0 asks for no gradient; a NaN is told. */
 static void test_empty_places(void **state) {
     (void)state;
@@ -442,10 +476,15 @@ static void test_empty_places(void **state) {
 int main(void) {
     print_message("seed %llu\n", (unsigned long long)cases_seed);
     cases_flush_subnormals();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_bits),          cmocka_unit_test(test_norm_is_right),
-                                       cmocka_unit_test(test_gate_is_right),      cmocka_unit_test(test_loss_is_right),
-                                       cmocka_unit_test(test_rotation_is_right),  cmocka_unit_test(test_adamw_is_right),
-                                       cmocka_unit_test(test_embedding_is_right), cmocka_unit_test(test_long_tensors),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_bits),
+                                       cmocka_unit_test(test_norm_is_right),
+                                       cmocka_unit_test(test_gate_is_right),
+                                       cmocka_unit_test(test_loss_is_right),
+                                       cmocka_unit_test(test_rotation_is_right),
+                                       cmocka_unit_test(test_adamw_is_right),
+                                       cmocka_unit_test(test_adamw_sees_what_is_not_finite),
+                                       cmocka_unit_test(test_embedding_is_right),
+                                       cmocka_unit_test(test_long_tensors),
                                        cmocka_unit_test(test_empty_places)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

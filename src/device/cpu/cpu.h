@@ -50,7 +50,7 @@ void cpu_embed_backward(device *d, const int32_t *ids, int n_rows, const float *
 void cpu_cross_entropy(device *d, const struct device_cross_entropy *a);
 void cpu_add(device *d, float *y, const float *x, int64_t n);
 void cpu_copy(device *d, float *y, const float *x, int64_t n);
-void cpu_adamw(device *d, const struct device_adamw *a);
+bool cpu_adamw(device *d, const struct device_adamw *a);
 bool cpu_add_squares(device *d, const float *x, int64_t n, struct exact_sum *sum);
 void cpu_transpose(device *d, const float *x, int64_t n_rows, int64_t n_columns, float *out);
 

@@ -47,22 +47,28 @@ struct adamw_work {
     const device *d;
     const struct device_adamw *a;
     struct kernel_adamw constants;
+    bool has_non_finite;
 };
 
 static void adamw_pieces(void *arg, int64_t begin, int64_t end, int i_thread) {
-    const struct adamw_work *w = arg;
+    struct adamw_work *w = arg;
     const struct device_adamw *a = w->a;
+    bool is_finite = true;
     (void)i_thread;
     for (int64_t i = begin * PIECE; i < end * PIECE && i < a->n; i += PIECE)
-        w->d->table.adamw(a->w + i, a->m + i, a->v + i, a->gradient + i, numbers_from(a->n, i, PIECE), &w->constants);
+        is_finite &= w->d->table.adamw(a->w + i, a->m + i, a->v + i, a->gradient + i, numbers_from(a->n, i, PIECE),
+                                       &w->constants);
+    if (!is_finite) __atomic_store_n(&w->has_non_finite, true, __ATOMIC_RELAXED);
 }
 
-void cpu_adamw(device *d, const struct device_adamw *a) {
+bool cpu_adamw(device *d, const struct device_adamw *a) {
     struct adamw_work w = {
         d,
         a,
-        {a->scale, a->beta1, a->beta2, a->one_minus_beta1, a->one_minus_beta2, a->eps, a->lr_decay, a->step, a->root}};
+        {a->scale, a->beta1, a->beta2, a->one_minus_beta1, a->one_minus_beta2, a->eps, a->lr_decay, a->step, a->root},
+        false};
     team_for(cpu_of(d)->t, pieces_of(a->n, PIECE), 1, adamw_pieces, &w);
+    return !w.has_non_finite;
 }
 
 struct squares_work {

@@ -71,11 +71,13 @@ static void ROWS(softmax)(float *x, float lse, int64_t n) {
     }
 }
 
-static void ROWS(adamw)(float *w, float *m, float *v, const float *gradient, int64_t n, const struct kernel_adamw *a) {
+static bool ROWS(adamw)(float *w, float *m, float *v, const float *gradient, int64_t n, const struct kernel_adamw *a) {
     const lanes scale = lanes_splat(a->scale), beta1 = lanes_splat(a->beta1), beta2 = lanes_splat(a->beta2);
     const lanes rest1 = lanes_splat(a->one_minus_beta1), rest2 = lanes_splat(a->one_minus_beta2);
     const lanes eps = lanes_splat(a->eps), decay = lanes_splat(a->lr_decay), step = lanes_splat(a->step),
                 root = lanes_splat(a->root);
+    const lanes zero = lanes_splat(0.0f);
+    lanes nothing = zero; /* x * 0 of all that is written: NaN where some x is not finite */
     for (int64_t i = 0; i < n; i += ORDER_LANES) {
         const int left = n - i < ORDER_LANES ? (int)(n - i) : ORDER_LANES;
         const lanes g = lanes_mul(lanes_load_n(gradient + i, left), scale);
@@ -87,7 +89,10 @@ static void ROWS(adamw)(float *w, float *m, float *v, const float *gradient, int
         lanes_store_n(m + i, first, left);
         lanes_store_n(v + i, second, left);
         lanes_store_n(w + i, lanes_sub(decayed, lanes_div(lanes_mul(step, first), size)), left);
+        const lanes after = lanes_load_n(w + i, left); /* lanes behind the end may hold 0 / 0 */
+        nothing = lanes_fma(first, zero, lanes_fma(second, zero, lanes_fma(after, zero, nothing)));
     }
+    return total(nothing) == 0.0f;
 }
 
 void ROWS(rows_fill_backward)(struct kernel_table *t) {
