@@ -102,7 +102,8 @@ class Bits(unittest.TestCase):
         arguments = ["train", "--preset", "1m", "--rows", rows, "--steps", "4", "--global-batch", "40", "--out", out,
                      "--checkpoint-every", "1", "--view", "off"]
         log = os.path.join(out, "log.jsonl")
-        with subprocess.Popen(training.command(*arguments), stderr=subprocess.PIPE, env=training.ENVIRONMENT) as process:
+        command = training.command(*arguments)
+        with subprocess.Popen(command, stderr=subprocess.PIPE, env=training.ENVIRONMENT) as process:
             while not (os.path.exists(log) and os.path.getsize(log)) and process.poll() is None:
                 time.sleep(0.01)
             time.sleep(0.2)
