@@ -3,6 +3,7 @@
 
 #include "kernel/panel.h"
 #include "kernel/rows_fill.h"
+#include "kernel/unroll.h"
 
 enum { BF16_ROWS = 2, F32_ROWS = 4, FEW_ROWS = 4, TILE_ROWS = ORDER_STEP / 2, HALF = 8 };
 
@@ -17,9 +18,10 @@ __attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_
                                                              const int n_rows) {
     for (int s = 0; s < n_steps; s++) {
         __m256 e[BF16_ROWS][2], o[BF16_ROWS][2];
+        UNROLLED
         for (int i = 0; i < n_rows; i++)
             for (int h = 0; h < 2; h++) e[i][h] = o[i][h] = _mm256_setzero_ps();
-#pragma GCC unroll 16
+        UNROLLED
         for (int r = 0; r < TILE_ROWS; r++) {
             __m256 even[2], odd[2];
             for (int h = 0; h < 2; h++) {
@@ -28,6 +30,7 @@ __attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_
                 even[h] = even_of(pairs);
                 odd[h] = odd_of(pairs);
             }
+            UNROLLED
             for (int i = 0; i < n_rows; i++) {
                 const float *values = (const float *)(x + (size_t)i * x_stride) + s * ORDER_STEP + 2 * r;
                 const __m256 x_even = _mm256_broadcast_ss(values), x_odd = _mm256_broadcast_ss(values + 1);
@@ -37,6 +40,7 @@ __attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_
                 }
             }
         }
+        UNROLLED
         for (int i = 0; i < n_rows; i++)
             for (int h = 0; h < 2; h++) {
                 float *out = c + (size_t)i * c_stride + h * HALF;
@@ -50,18 +54,21 @@ __attribute__((always_inline)) static inline void block_f32(float *c, size_t c_s
                                                             size_t x_stride, const uint8_t *w, int n_steps, bool add,
                                                             const int n_rows) {
     __m256 sum[F32_ROWS][2];
+    UNROLLED
     for (int i = 0; i < n_rows; i++)
         for (int h = 0; h < 2; h++)
             sum[i][h] = add ? _mm256_loadu_ps(c + (size_t)i * c_stride + h * HALF) : _mm256_setzero_ps();
     for (int k = 0; k < n_steps * ORDER_STEP; k++) {
         const float *weights = (const float *)w + (size_t)k * KERNEL_PANEL;
         const __m256 low = _mm256_loadu_ps(weights), high = _mm256_loadu_ps(weights + HALF);
+        UNROLLED
         for (int i = 0; i < n_rows; i++) {
             const __m256 value = _mm256_broadcast_ss((const float *)(x + (size_t)i * x_stride) + k);
             sum[i][0] = _mm256_fmadd_ps(low, value, sum[i][0]);
             sum[i][1] = _mm256_fmadd_ps(high, value, sum[i][1]);
         }
     }
+    UNROLLED
     for (int i = 0; i < n_rows; i++)
         for (int h = 0; h < 2; h++) _mm256_storeu_ps(c + (size_t)i * c_stride + h * HALF, sum[i][h]);
 }
@@ -156,7 +163,8 @@ static void pack_tile_bf16(uint8_t *tile, const float *values, size_t stride, in
 
 /* A step of each type, ready to give the numbers of eight outputs at one k. */
 struct step_codes {
-    __m256 d[2], m; /* d[1]: of k >= 16 in Q6_K */
+    __m256 d[2], m;  /* d[1]: of k >= 16 in Q6_K */
+    __m256 place[8]; /* 4-bit types: d for the codes of each nibble, which are left in their place */
     __m256i words[4], high[2];
     const uint8_t *bytes;
 };
@@ -174,11 +182,14 @@ __attribute__((always_inline)) static inline struct step_codes load_codes(const 
     const struct panel_step p = panel_step_at(d, w, s);
     const int n = half * HALF;
     struct step_codes c = {.d = {load_halves(p.d + n)}, .bytes = p.codes + n};
+    if (d == DTYPE_Q4_0) c.m = _mm256_mul_ps(c.d[0], _mm256_set1_ps(8));
     if (d == DTYPE_Q4_1) c.m = load_halves(p.m + n);
     if (d == DTYPE_Q4_K || d == DTYPE_Q5_K) {
         c.d[0] = _mm256_mul_ps(c.d[0], load_unsigned(p.scale + n));
         c.m = _mm256_mul_ps(load_halves(p.m + n), load_unsigned(p.minimum + n));
     }
+    c.place[0] = c.place[7] = c.d[0];
+    for (int i = 1; i < 7; i++) c.place[i] = _mm256_mul_ps(c.d[0], _mm256_set1_ps(1.0f / (float)(1 << 4 * i)));
     if (d == DTYPE_Q6_K) {
         c.d[1] = _mm256_mul_ps(c.d[0], load_signed(p.scale + KERNEL_PANEL + n));
         c.d[0] = _mm256_mul_ps(c.d[0], load_signed(p.scale + n));
@@ -190,29 +201,49 @@ __attribute__((always_inline)) static inline struct step_codes load_codes(const 
     return c;
 }
 
-/* Bits shift .. of the words, under a mask. */
-__attribute__((always_inline)) static inline __m256i bits_of(__m256i words, int shift, int mask) {
-    return _mm256_and_si256(_mm256_srli_epi32(words, shift), _mm256_set1_epi32(mask));
+/* Bits `from` .. of the words moved to bits `to` .. of a mask. */
+__attribute__((always_inline)) static inline __m256i bits_of(__m256i words, int from, int to, int mask) {
+    if (from > to) words = _mm256_srli_epi32(words, from - to);
+    if (from < to) words = _mm256_slli_epi32(words, to - from);
+    return _mm256_and_si256(words, _mm256_set1_epi32(mask));
 }
 
-/* The codes of one k, less their bias. */
+static inline bool is_nibbles(const enum dtype d) { return d == DTYPE_Q4_0 || d == DTYPE_Q4_1 || d == DTYPE_Q4_K; }
+
+/* Nibble i of the words, in place: 16^i times the code. The last one comes down, for its place is the sign's. */
+__attribute__((always_inline)) static inline __m256 nibble(__m256i words, int i) {
+    if (i == 7) return _mm256_cvtepi32_ps(_mm256_srli_epi32(words, 28));
+    return _mm256_cvtepi32_ps(_mm256_and_si256(words, _mm256_set1_epi32(15 << 4 * i)));
+}
+
+/* The codes of one k, less their bias, of the types that have no nibbles alone. */
 __attribute__((always_inline)) static inline __m256 code_values(const enum dtype d, const struct step_codes *c, int k) {
     const int v = k / 8, i = k % 8;
     if (d == DTYPE_Q8_0) return load_signed(c->bytes + k * KERNEL_PANEL);
-    __m256i code = bits_of(c->words[v], 4 * i, 15);
-    if (d == DTYPE_Q5_K) code = _mm256_or_si256(code, _mm256_slli_epi32(bits_of(c->high[0], 8 * v + i, 1), 4));
-    if (d == DTYPE_Q6_K)
-        code = _mm256_or_si256(code, _mm256_slli_epi32(bits_of(c->high[v / 2], 16 * (v % 2) + 2 * i, 3), 4));
-    if (d == DTYPE_Q4_0) code = _mm256_sub_epi32(code, _mm256_set1_epi32(8));
-    if (d == DTYPE_Q6_K) code = _mm256_sub_epi32(code, _mm256_set1_epi32(32));
+    __m256i code = bits_of(c->words[v], 4 * i, 0, 15);
+    if (d == DTYPE_Q5_K) code = _mm256_or_si256(code, bits_of(c->high[0], 8 * v + i, 4, 16));
+    if (d == DTYPE_Q6_K) {
+        code = _mm256_or_si256(code, bits_of(c->high[v / 2], 16 * (v % 2) + 2 * i, 4, 48));
+        code = _mm256_sub_epi32(code, _mm256_set1_epi32(32));
+    }
     return _mm256_cvtepi32_ps(code);
 }
 
-__attribute__((always_inline)) static inline __m256i weights_at(const enum dtype d, const struct step_codes *c, int k) {
-    const __m256 codes = code_values(d, c, k), scale = c->d[d == DTYPE_Q6_K ? k / 16 : 0];
-    if (d == DTYPE_Q4_1) return round_bits(_mm256_fmadd_ps(codes, scale, c->m));
-    if (d == DTYPE_Q4_K || d == DTYPE_Q5_K) return round_bits(_mm256_fmsub_ps(codes, scale, c->m));
-    return round_bits(_mm256_mul_ps(codes, scale));
+/* Rounded to bf16 and still eight floats, for finite numbers of ordinary size: their product with 2^16 + 1, less
+ * 65,536 of them, is rounded where a bf16 ends (Veltkamp's splitting), and a tie has an even last bit to go to. */
+static inline __m256 round_plain(__m256 a) {
+    const __m256 high = _mm256_mul_ps(a, _mm256_set1_ps(65537));
+    return _mm256_add_ps(high, _mm256_sub_ps(a, high));
+}
+
+__attribute__((always_inline)) static inline __m256 weights_at(const enum dtype d, const struct step_codes *c, int k) {
+    if (is_nibbles(d)) {
+        const __m256 code = nibble(c->words[k / 8], k % 8), scale = c->place[k % 8];
+        return round_plain(d == DTYPE_Q4_1 ? _mm256_fmadd_ps(code, scale, c->m) : _mm256_fmsub_ps(code, scale, c->m));
+    }
+    const __m256 code = code_values(d, c, k), scale = c->d[d == DTYPE_Q6_K ? k / 16 : 0];
+    if (d == DTYPE_Q5_K) return round_plain(_mm256_fmsub_ps(code, scale, c->m));
+    return round_plain(_mm256_mul_ps(code, scale));
 }
 
 __attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w,
@@ -220,11 +251,12 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
     for (int s = 0; s < n_steps; s++)
         for (int half = 0; half < 2; half++) {
             const struct step_codes c = load_codes(d, w, s, half);
-#pragma GCC unroll 16
+            UNROLLED
             for (int r = 0; r < TILE_ROWS; r++) {
-                const __m256i even = _mm256_srli_epi32(weights_at(d, &c, 2 * r), 16),
-                              odd = weights_at(d, &c, 2 * r + 1);
-                _mm256_storeu_si256((__m256i *)(tiles + s * 1024 + r * 64 + half * 32), _mm256_or_si256(even, odd));
+                const __m256i even = _mm256_castps_si256(weights_at(d, &c, 2 * r));
+                const __m256i odd = _mm256_castps_si256(weights_at(d, &c, 2 * r + 1));
+                _mm256_storeu_si256((__m256i *)(tiles + s * 1024 + r * 64 + half * 32),
+                                    _mm256_or_si256(_mm256_srli_epi32(even, 16), odd));
             }
         }
 }
@@ -234,25 +266,29 @@ __attribute__((always_inline)) static inline void few_half(const enum dtype d, f
                                                            const uint8_t *x, size_t x_stride, const uint8_t *w,
                                                            int n_steps, bool add, int half, const int n_rows) {
     __m256 accumulator[FEW_ROWS];
+    UNROLLED
     for (int i = 0; i < n_rows; i++)
         accumulator[i] = add ? _mm256_loadu_ps(c + (size_t)i * c_stride) : _mm256_setzero_ps();
     for (int s = 0; s < n_steps; s++) {
         const struct step_codes codes = load_codes(d, w, s, half);
         __m256 e[FEW_ROWS], o[FEW_ROWS];
         panel_prefetch(d, w, s);
+        UNROLLED
         for (int i = 0; i < n_rows; i++) e[i] = o[i] = _mm256_setzero_ps();
-#pragma GCC unroll 16
+        UNROLLED
         for (int r = 0; r < TILE_ROWS; r++) {
-            const __m256 even = _mm256_castsi256_ps(weights_at(d, &codes, 2 * r));
-            const __m256 odd = _mm256_castsi256_ps(weights_at(d, &codes, 2 * r + 1));
+            const __m256 even = weights_at(d, &codes, 2 * r), odd = weights_at(d, &codes, 2 * r + 1);
+            UNROLLED
             for (int i = 0; i < n_rows; i++) {
                 const float *values = (const float *)(x + (size_t)i * x_stride) + s * ORDER_STEP;
                 e[i] = _mm256_fmadd_ps(even, _mm256_broadcast_ss(values + 2 * r), e[i]);
                 o[i] = _mm256_fmadd_ps(odd, _mm256_broadcast_ss(values + 2 * r + 1), o[i]);
             }
         }
+        UNROLLED
         for (int i = 0; i < n_rows; i++) accumulator[i] = _mm256_add_ps(accumulator[i], _mm256_add_ps(e[i], o[i]));
     }
+    UNROLLED
     for (int i = 0; i < n_rows; i++) _mm256_storeu_ps(c + (size_t)i * c_stride, accumulator[i]);
 }
 

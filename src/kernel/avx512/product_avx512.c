@@ -8,6 +8,7 @@
 
 #include "kernel/panel.h"
 #include "kernel/rows_fill.h"
+#include "kernel/unroll.h"
 
 enum { ROWS_AT_ONCE = 6, FEW_ROWS = 8, TILE_ROWS = ORDER_STEP / 2 };
 
@@ -22,9 +23,10 @@ __attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_
                                                              const int n_panels) {
     for (int s = 0; s < n_steps; s++) {
         __m512 e[ROWS_AT_ONCE][2], o[ROWS_AT_ONCE][2];
+        UNROLLED
         for (int i = 0; i < n_rows; i++)
             for (int p = 0; p < n_panels; p++) e[i][p] = o[i][p] = _mm512_setzero_ps();
-#pragma GCC unroll 4
+        UNROLLED
         for (int r = 0; r < TILE_ROWS; r++) {
             __m512 even[2], odd[2];
             for (int p = 0; p < n_panels; p++) {
@@ -32,7 +34,7 @@ __attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_
                 even[p] = even_of(pairs);
                 odd[p] = odd_of(pairs);
             }
-#pragma GCC unroll 6
+            UNROLLED
             for (int i = 0; i < n_rows; i++) {
                 const float *values = (const float *)(x + (size_t)i * x_stride) + s * ORDER_STEP + 2 * r;
                 const __m512 x_even = _mm512_set1_ps(values[0]), x_odd = _mm512_set1_ps(values[1]);
@@ -42,6 +44,7 @@ __attribute__((always_inline)) static inline void block_bf16(float *c, size_t c_
                 }
             }
         }
+        UNROLLED
         for (int i = 0; i < n_rows; i++)
             for (int p = 0; p < n_panels; p++) {
                 float *out = c + (size_t)i * c_stride + (size_t)p * KERNEL_PANEL;
@@ -56,6 +59,7 @@ __attribute__((always_inline)) static inline void block_f32(float *c, size_t c_s
                                                             int n_steps, bool add, const int n_rows,
                                                             const int n_panels) {
     __m512 sum[ROWS_AT_ONCE][2];
+    UNROLLED
     for (int i = 0; i < n_rows; i++)
         for (int p = 0; p < n_panels; p++)
             sum[i][p] =
@@ -64,11 +68,12 @@ __attribute__((always_inline)) static inline void block_f32(float *c, size_t c_s
         for (int p = 0; p < n_panels; p++) {
             const __m512 weights =
                 _mm512_loadu_ps((const float *)(w + (size_t)p * w_stride) + (size_t)k * KERNEL_PANEL);
-#pragma GCC unroll 6
+            UNROLLED
             for (int i = 0; i < n_rows; i++)
                 sum[i][p] =
                     _mm512_fmadd_ps(weights, _mm512_set1_ps(((const float *)(x + (size_t)i * x_stride))[k]), sum[i][p]);
         }
+    UNROLLED
     for (int i = 0; i < n_rows; i++)
         for (int p = 0; p < n_panels; p++)
             _mm512_storeu_ps(c + (size_t)i * c_stride + (size_t)p * KERNEL_PANEL, sum[i][p]);
@@ -223,21 +228,29 @@ __attribute__((always_inline)) static inline __m512 code_values(const enum dtype
     return low;
 }
 
-__attribute__((always_inline)) static inline __m512i weights_at(const enum dtype d, const struct step_codes *c, int k) {
+/* Rounded to bf16 and still sixteen floats, for finite numbers of ordinary size: their product with 2^16 + 1, less
+ * 65,536 of them, is rounded where a bf16 ends (Veltkamp's splitting), and a tie has an even last bit to go to. */
+static inline __m512 round_plain(__m512 a) {
+    const __m512 high = _mm512_mul_ps(a, _mm512_set1_ps(65537));
+    return _mm512_add_ps(high, _mm512_sub_ps(a, high));
+}
+
+__attribute__((always_inline)) static inline __m512 weights_at(const enum dtype d, const struct step_codes *c, int k) {
     const __m512 codes = code_values(d, c, k), scale = c->d[d == DTYPE_Q6_K ? k / 16 : 0];
-    if (d == DTYPE_Q4_1) return round_bits(_mm512_fmadd_ps(codes, scale, c->m));
-    if (d == DTYPE_Q4_K || d == DTYPE_Q5_K) return round_bits(_mm512_fmsub_ps(codes, scale, c->m));
-    return round_bits(_mm512_mul_ps(codes, scale));
+    if (d == DTYPE_Q4_1) return round_plain(_mm512_fmadd_ps(codes, scale, c->m));
+    if (d == DTYPE_Q4_K || d == DTYPE_Q5_K) return round_plain(_mm512_fmsub_ps(codes, scale, c->m));
+    return round_plain(_mm512_mul_ps(codes, scale));
 }
 
 __attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w,
                                                          int n_steps) {
     for (int s = 0; s < n_steps; s++) {
         const struct step_codes c = load_codes(d, w, s);
-#pragma GCC unroll 16
+        UNROLLED
         for (int r = 0; r < TILE_ROWS; r++) {
-            const __m512i even = _mm512_srli_epi32(weights_at(d, &c, 2 * r), 16), odd = weights_at(d, &c, 2 * r + 1);
-            _mm512_storeu_si512(tiles + s * 1024 + r * 64, _mm512_or_si512(even, odd));
+            const __m512i even = _mm512_castps_si512(weights_at(d, &c, 2 * r));
+            const __m512i odd = _mm512_castps_si512(weights_at(d, &c, 2 * r + 1));
+            _mm512_storeu_si512(tiles + s * 1024 + r * 64, _mm512_or_si512(_mm512_srli_epi32(even, 16), odd));
         }
     }
 }
@@ -251,26 +264,29 @@ __attribute__((always_inline)) static inline void few(const enum dtype d, float 
         const uint8_t *panel = w + (size_t)p * w_stride;
         float *out = c + (size_t)p * KERNEL_PANEL;
         __m512 accumulator[FEW_ROWS];
+        UNROLLED
         for (int i = 0; i < n_rows; i++)
             accumulator[i] = add ? _mm512_loadu_ps(out + (size_t)i * c_stride) : _mm512_setzero_ps();
         for (int s = 0; s < n_steps; s++) {
             const struct step_codes codes = load_codes(d, panel, s);
             __m512 e[FEW_ROWS], o[FEW_ROWS];
             panel_prefetch(d, panel, s);
+            UNROLLED
             for (int i = 0; i < n_rows; i++) e[i] = o[i] = _mm512_setzero_ps();
-#pragma GCC unroll 16
+            UNROLLED
             for (int r = 0; r < TILE_ROWS; r++) {
-                const __m512 even = _mm512_castsi512_ps(weights_at(d, &codes, 2 * r));
-                const __m512 odd = _mm512_castsi512_ps(weights_at(d, &codes, 2 * r + 1));
-#pragma GCC unroll 8
+                const __m512 even = weights_at(d, &codes, 2 * r), odd = weights_at(d, &codes, 2 * r + 1);
+                UNROLLED
                 for (int i = 0; i < n_rows; i++) {
                     const float *values = (const float *)(x + (size_t)i * x_stride) + s * ORDER_STEP;
                     e[i] = _mm512_fmadd_ps(even, _mm512_set1_ps(values[2 * r]), e[i]);
                     o[i] = _mm512_fmadd_ps(odd, _mm512_set1_ps(values[2 * r + 1]), o[i]);
                 }
             }
+            UNROLLED
             for (int i = 0; i < n_rows; i++) accumulator[i] = _mm512_add_ps(accumulator[i], _mm512_add_ps(e[i], o[i]));
         }
+        UNROLLED
         for (int i = 0; i < n_rows; i++) _mm512_storeu_ps(out + (size_t)i * c_stride, accumulator[i]);
     }
 }
