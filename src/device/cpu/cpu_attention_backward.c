@@ -137,13 +137,23 @@ static void pack_keys(const struct work *w, const struct workspace *ws, const st
     }
 }
 
-/* n rows (at most BLOCK) of S numbers, turned: S rows over them. */
+/* n rows (at most BLOCK) of S numbers, turned: S rows over them; by way of a tile, whose words only change places, or
+ * by way of floats. */
 static void pack_turned(const struct work *w, uint8_t *to, const float *rows, size_t stride, int n) {
     const struct kernel_product *product = device_product(w->d, w->a->kv_dtype);
-    for (int64_t x = 0; x < w->s.size; x++) {
-        float column[BLOCK];
-        for (int i = 0; i < n; i++) column[i] = rows[(size_t)i * stride + (size_t)x];
-        product->pack_x(to + (size_t)x * w->s.p_row, column, n);
+    for (int64_t x = 0; x < w->s.size; x += KERNEL_BLOCK, rows += KERNEL_BLOCK, to += KERNEL_BLOCK * w->s.p_row) {
+        const int n_columns = w->s.size - x < KERNEL_BLOCK ? (int)(w->s.size - x) : KERNEL_BLOCK;
+        float block[KERNEL_BLOCK * BLOCK];
+        if (product->x_is_column) {
+            product->pack_tile((uint8_t *)block, rows, stride, n, n_columns);
+            w->d->table.transpose((float *)to, w->s.p_row / sizeof(float), block, KERNEL_PANEL, ORDER_STEP / 2,
+                                  n_columns);
+            continue;
+        }
+        for (int i = 0; i < n; i += KERNEL_BLOCK)
+            w->d->table.transpose(block + i, BLOCK, rows + (size_t)i * stride, stride,
+                                  n - i < KERNEL_BLOCK ? n - i : KERNEL_BLOCK, n_columns);
+        for (int i = 0; i < n_columns; i++) product->pack_x(to + (size_t)i * w->s.p_row, block + i * BLOCK, n);
     }
 }
 
@@ -193,7 +203,7 @@ static void add_turned(const struct work *w, const struct workspace *ws, float *
 /* dq[query][S] += dS . keys */
 static void add_queries(const struct work *w, const struct workspace *ws, int n, const uint8_t *keys) {
     const struct kernel_product *product = device_product(w->d, w->a->kv_dtype);
-    for (int i = 0; i < n; i++) product->pack_x(ws->packed + (size_t)i * w->s.p_row, ws->ds + i * BLOCK, BLOCK);
+    product->pack_x(ws->packed, ws->ds, n * BLOCK); /* rows of one step lie as the steps of one row do */
     product->run(ws->dq, (size_t)w->s.o_stride, ws->packed, w->s.p_row, keys, w->s.tile, n, w->s.n_panels, 1, true);
 }
 
