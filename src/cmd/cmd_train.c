@@ -91,6 +91,7 @@ static cria_status dry_run(const struct train_options *o, struct cria_error *err
     TRY(print_bytes("gradients", m.trainer.gradients, err));
     TRY(print_bytes("activations kept for backward", m.trainer.kept, err));
     TRY(print_bytes("scratch", m.trainer.scratch, err));
+    TRY(print_bytes("the program", m.program, err));
     TRY(print_bytes("together", m.total, err));
     TRY(cmd_print(err, "a step: %.3g TFLOP, %.3g s, %s\n", train_flops(o) / (double)o->schedule.steps / 1e12, step_s,
                   is_measured ? "measured" : "by 40 % of the measured peak"));

@@ -69,6 +69,7 @@ int train_leaves(int64_t n_rows, int64_t max_tokens, int asked);
 struct train_memory {
     uint64_t weights, optimizer, copy; /* master weights; m, v and scratch; the state that is saved behind the steps */
     struct llama_trainer_bytes trainer;
+    uint64_t program; /* code, libraries, the ends of huge pages: about the same for every run */
     uint64_t total;
 };
 CRIA_MUST_CHECK cria_status train_plan(const struct train_options *options, struct train_memory *ret,

@@ -182,6 +182,11 @@ cria_status train_log_end(train_log *l, struct cria_error *err) {
                      put < 0 ? strerror(errno) : "a part of the line alone went in");
 }
 
+cria_status train_log_sync(train_log *l, struct cria_error *err) {
+    if (fsync(l->fd) == 0) return CRIA_OK;
+    return ERROR_SET(err, CRIA_IO, "%s: cannot be synced: %s", l->path, strerror(errno));
+}
+
 void train_log_real(json_writer *w, const char *key, double value) {
     json_write_key(w, key);
     json_write_f64(w, value);

@@ -19,6 +19,8 @@ void train_log_close(train_log **l);
 /* Begins a line with its step; the caller adds members, then train_log_end() writes it. */
 json_writer *train_log_begin(train_log *l, int64_t step);
 CRIA_MUST_CHECK cria_status train_log_end(train_log *l, struct cria_error *err);
+/* What was written lasts through a loss of power. */
+CRIA_MUST_CHECK cria_status train_log_sync(train_log *l, struct cria_error *err);
 void train_log_real(json_writer *w, const char *key, double value); /* null where it is not finite */
 void train_log_text(json_writer *w, const char *key, const char *value);
 void train_log_integer(json_writer *w, const char *key, int64_t value);

@@ -8,8 +8,11 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "conf/conf.h"
 #include "train/train_session.h"
+
+#define PROGRAM_BYTES ((uint64_t)24 << 20) /* measured over runs from 1m to 110m */
 
 cria_status train_plan(const struct train_options *options, struct train_memory *ret, struct cria_error *err) {
     struct train_memory m = {0};
@@ -24,8 +27,9 @@ cria_status train_plan(const struct train_options *options, struct train_memory 
     m.optimizer = state + scratch;
     TRY(llama_trainer_plan(&options->config, options->dev, &shape, &m.trainer, err));
     if (options->save_behind) m.copy = m.weights + state;
-    m.total = m.weights + m.optimizer + m.copy + m.trainer.packed_weights + m.trainer.gradients + m.trainer.kept +
-              m.trainer.scratch;
+    m.program = PROGRAM_BYTES;
+    m.total = m.program + m.weights + m.optimizer + m.copy + m.trainer.packed_weights + m.trainer.gradients +
+              m.trainer.kept + m.trainer.scratch;
     *ret = m;
 out:
     llama_layout_destroy(&layout);
@@ -100,7 +104,10 @@ static cria_status check_memory(const struct train_options *options, struct cria
     const cria_status status = train_plan(options, &m, err);
     if (status != CRIA_OK) return status;
     const uint64_t available = available_bytes();
-    if (!available || m.total <= available) return CRIA_OK;
+    if (!available || m.total <= available) {
+        log_notice("memory: %.1f MiB at most", (double)m.total / 0x1p20);
+        return CRIA_OK;
+    }
     return ERROR_SET(err, CRIA_NOMEM,
                      "the run needs %.2f GiB and the machine has %.2f GiB: weights %.2f, optimizer %.2f, copy for "
                      "saving %.2f, packed weights %.2f, gradients %.2f, kept activations %.2f, scratch %.2f; a smaller "

@@ -71,6 +71,7 @@ static cria_status save(struct run *r, struct cria_error *err) {
     cria_status status;
     saver_wait(r->saves);
     TRY(hear_saver(r, NULL, err));
+    TRY(train_log_sync(r->log, err)); /* the log is never behind a checkpoint */
     TRY(train_progress_write(&state, &r->session->at, err));
     memcpy(stamp.run_id, r->folder.run_id, sizeof stamp.run_id);
     stamp.state = state.data;

@@ -7,6 +7,8 @@ own log-probabilities of a text must be those that `perplexity` gives for the la
 
 import json
 import os
+import re
+import subprocess
 import unittest
 
 import training
@@ -102,6 +104,20 @@ class Data(unittest.TestCase):
             out = "border-" + stop
             self.train(out, *constant, "--steps", stop)
             self.assertEqual(self.train(out, *constant), whole)
+
+    def test_memory_is_as_stated(self):
+        """What a run says at its start is within 3 % of what it then had at most."""
+        rows = training.rows_file("memory.jsonl", 8, 5, lengths=(512, 512), n_ids=8000)
+        out = os.path.join(training.FOLDER, "memory")
+        command = training.command("train", "--preset", "15m", "--rows", rows, "--steps", "2", "--global-batch", "4",
+                                   "--checkpoint-every", "1", "--out", out, "--view", "off")
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=training.ENVIRONMENT) as process:
+            said = process.stderr.read()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(process.returncode, 0, said)
+        stated = float(re.search(r"memory: ([0-9.]+) MiB", said).group(1)) * 2**20
+        self.assertLess(abs(usage.ru_maxrss * 1024 - stated), 0.03 * stated)
 
     def test_changed_data(self):
         """Data of other bytes is another run, and a shard that was written since is refused by name."""
