@@ -45,13 +45,18 @@ static cria_status count_memory(const model_files *files, const struct cmd_foret
                                 struct cria_error *err) {
     const int chunk = run->chunk ? run->chunk : ENGINE_CHUNK;
     const int64_t deep = (int64_t)run->depth + run->n_answer, longest = run->n_prompt > deep ? run->n_prompt : deep;
-    const int rows = longest < chunk ? (int)longest : chunk;
-    /* What lies before the answers is kept for the next run's sequences. */
-    const int n_contexts = run->n_sequences + (run->depth > 0);
+    const int64_t own = longest < chunk ? longest : chunk, all = own * run->n_sequences;
+    /* Prompts of several sequences share a pass as far as the engine's own chunk goes. */
+    const int64_t shared = all < ENGINE_CHUNK ? all : ENGINE_CHUNK, rows = shared > own ? shared : own;
+    /* Places that are written to: the prompt's or the answers', whichever are more, since they take turns; what lies
+     * before the answers is there once for all of them, and is kept beside the prompt. */
+    const int64_t answers = (int64_t)run->n_sequences * (run->n_answer + LLAMA_PAGE);
+    const int64_t turns = run->n_prompt > answers ? run->n_prompt : answers;
+    const int64_t places = run->depth > 0 ? run->n_prompt + run->depth + answers : turns;
     const struct llama_session_options options = {.kv_dtype = run->kv,
-                                                  .max_rows = rows + run->n_sequences,
+                                                  .max_rows = (int)rows + run->n_sequences,
                                                   .max_logits = run->n_sequences,
-                                                  .kv_tokens = longest * n_contexts,
+                                                  .kv_tokens = places > longest ? places : longest,
                                                   .max_sequences = run->n_sequences + 1,
                                                   .max_context = longest};
     uint64_t weights, kv, activations;
