@@ -81,6 +81,8 @@ CRIA_MUST_CHECK cria_status llama_trainer_bind(llama_trainer *t, struct cria_err
 /* llama_trainer_slots.c: checks the rows of a call and lays them into slots, runs and pages; RANGE, SHAPE, LIMIT. */
 CRIA_MUST_CHECK cria_status llama_trainer_lay(llama_trainer *t, const struct llama_data_row *rows, int n_rows,
                                               struct llama_batch *ret, struct cria_error *err);
+/* How many of a row's tokens are laid: those behind the last one that predicts are not. */
+int llama_trainer_kept(const struct llama_data_row *row);
 
 /* Makes sure that a leaf runs. */
 void llama_trainer_open_leaf(llama_trainer *t);

@@ -160,14 +160,15 @@ out:
 
 /* ---- rows in, losses out ---- */
 
-/* Losses without the slots that have no token. */
+/* Losses without the slots that have no token; tokens without a slot predict nothing. */
 static void hand_out(const llama_trainer *t, const struct llama_data_row *rows, int n_rows, float *losses) {
     const float *from = t->slots.losses;
     for (int i = 0; i < n_rows; i++) {
-        const int n = rows[i].n_tokens;
-        memcpy(losses, from, (size_t)n * sizeof *losses);
-        losses += n;
-        from += (n + ORDER_STEP - 1) / ORDER_STEP * ORDER_STEP;
+        const int n_kept = llama_trainer_kept(&rows[i]);
+        memcpy(losses, from, (size_t)n_kept * sizeof *losses);
+        memset(losses + n_kept, 0, (size_t)(rows[i].n_tokens - n_kept) * sizeof *losses);
+        losses += rows[i].n_tokens;
+        from += (n_kept + ORDER_STEP - 1) / ORDER_STEP * ORDER_STEP;
     }
 }
 

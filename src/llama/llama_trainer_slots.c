@@ -1,8 +1,10 @@
 /* llama_trainer_slots.c: data rows on their way into a call: checked, and laid into slots, runs and pages.
  *
- * A row begins at a multiple of ORDER_STEP slots. What it leaves of its last step becomes a run of its own, a document
- * of token 0 that predicts nothing: finite numbers and zero gradients. Each document has pages of its own in a cache
- * of one layer that all layers use in turn; behind its last token a page holds zeros, as everywhere (llama_kv.c). */
+ * A row begins at a multiple of ORDER_STEP slots. The tokens behind the last one that predicts are left out: nobody
+ * looks back from them, and their gradients are zero. (A row of 1,024 predictions has 1,025 tokens.) What a row leaves
+ * of its last step becomes a run of its own, a document of token 0 that predicts nothing: finite numbers and zero
+ * gradients. Each document has pages of its own in a cache of one layer that all layers use in turn; behind its last
+ * token a page holds zeros, as everywhere (llama_kv.c). */
 #include <string.h>
 
 #include "llama/llama_train_private.h"
@@ -55,6 +57,12 @@ static cria_status check_rows(const llama_trainer *t, const struct llama_data_ro
     return CRIA_OK;
 }
 
+int llama_trainer_kept(const struct llama_data_row *row) {
+    int n = row->n_tokens;
+    while (n > 1 && row->targets[n - 1] < 0) n--;
+    return n;
+}
+
 /* A document of n tokens at the batch's end, on the next pages. */
 static void add_run(llama_trainer *t, int n, int *page, struct llama_batch *batch) {
     llama_session *s = &t->session;
@@ -68,12 +76,15 @@ static void add_run(llama_trainer *t, int n, int *page, struct llama_batch *batc
 
 static void lay_row(llama_trainer *t, const struct llama_data_row *row, int *page, struct llama_batch *batch) {
     const struct llama_slots *slots = &t->slots;
-    const int first = batch->n_rows, padding = -row->n_tokens & (ORDER_STEP - 1);
-    const size_t n = (size_t)row->n_tokens;
+    const int first = batch->n_rows, n_kept = llama_trainer_kept(row), padding = -n_kept & (ORDER_STEP - 1);
+    const size_t n = (size_t)n_kept;
     memcpy(slots->ids + first, row->ids, n * sizeof *row->ids);
     memcpy(slots->gradients + first, row->ids, n * sizeof *row->ids);
     memcpy(slots->targets + first, row->targets, n * sizeof *row->targets);
-    for (int i = 0; i < row->n_pieces; i++) add_run(t, row->pieces[i].n, page, batch);
+    for (int i = 0; i < row->n_pieces && row->pieces[i].first < n_kept; i++) {
+        const int left = n_kept - row->pieces[i].first;
+        add_run(t, row->pieces[i].n < left ? row->pieces[i].n : left, page, batch);
+    }
     for (int i = batch->n_rows; i < batch->n_rows + padding; i++) {
         slots->ids[i] = 0;
         slots->gradients[i] = slots->targets[i] = -1;
