@@ -87,11 +87,31 @@ out:
     return status;
 }
 
+/* Bytes of text that each id of the first model's tokenizer stands for, special ones none; NULL where it has none. */
+static cria_status token_bytes(const struct cmd_train_setup *s, int64_t n_vocab, uint16_t **ret,
+                               struct cria_error *err) {
+    tokenizer *tok = NULL;
+    cria_status status = s->init ? model_files_tokenizer(s->init, &tok, err) : CRIA_NOTFOUND;
+    if (status == CRIA_NOTFOUND) return CRIA_OK;
+    if (status != CRIA_OK) return status;
+    uint16_t *bytes = alloc_zeroed((size_t)n_vocab, sizeof *bytes);
+    if (!bytes) TRY(ERROR_NOMEM(err, (size_t)n_vocab * sizeof *bytes, "the lengths of tokens"));
+    for (int32_t id = 0; id < n_vocab && id < tokenizer_size(tok); id++) {
+        const size_t n = tokenizer_is_special(tok, id) ? 0 : tokenizer_token(tok, id).n;
+        bytes[id] = n > UINT16_MAX ? UINT16_MAX : (uint16_t)n;
+    }
+    *ret = bytes;
+out:
+    tokenizer_destroy(&tok);
+    return status;
+}
+
 static cria_status open_lines(struct cmd_train_setup *s, const struct conf *c, const char *path,
                               struct cria_error *err) {
     const char *held_out = conf_text(c, CONF_TRAIN_EVAL_DATA);
     int64_t n_vocab = conf_int(c, CONF_TRAIN_VOCAB), length = ROWS_MAX_LENGTH;
     struct arch_config preset;
+    uint16_t *bytes = NULL;
     cria_status status;
     if (s->init) {
         n_vocab = model_files_config(s->init)->n_vocab;
@@ -102,8 +122,11 @@ static cria_status open_lines(struct cmd_train_setup *s, const struct conf *c, c
     if (n_vocab < 1) return ERROR_SET(err, CRIA_USAGE, "--vocab-size is missing: a file of ids does not say it");
     if (length > ROWS_MAX_LENGTH) length = ROWS_MAX_LENGTH;
     TRY(rows_open_lines(&s->data, path, (int)n_vocab, (int)length, NULL, err));
-    if (held_out) TRY(rows_open_lines(&s->held_out, held_out, (int)n_vocab, (int)length, NULL, err));
+    if (!held_out) goto out;
+    TRY(token_bytes(s, n_vocab, &bytes, err));
+    TRY(rows_open_lines(&s->held_out, held_out, (int)n_vocab, (int)length, bytes, err));
 out:
+    alloc_free(bytes);
     return status;
 }
 

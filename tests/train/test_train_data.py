@@ -105,6 +105,7 @@ class Data(unittest.TestCase):
             self.train(out, *constant, "--steps", stop)
             self.assertEqual(self.train(out, *constant), whole)
 
+    @unittest.skipIf("ASAN_OPTIONS" in os.environ, "a sanitizer takes memory of its own")
     def test_memory_is_as_stated(self):
         """What a run says at its start is within 3 % of what it then had at most."""
         rows = training.rows_file("memory.jsonl", 8, 5, lengths=(512, 512), n_ids=8000)
