@@ -11,6 +11,8 @@
  *   prompt pieces     1, 7, 32, 100 tokens, all
  *   prefix cache      on, off
  *
+ * and ten of them again while threads are put to sleep and moved about at random.
+ *
  * The full product would be 1,000 ways for each problem. The 25 rows of an orthogonal array (columns i, j, i + j, i +
  * 2j, i + 3j modulo 5) hold every pair of values of every two of these; large problems take the 10 rows with j = 0 and
  * 3, which hold every value of each. The models cover what splits sums: products in four shards, attention over four
@@ -31,6 +33,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "infer/infer.h"
+#include "kit/disturb.h"
 #include "kit/tiny.h"
 
 #define SEED 11u
@@ -370,6 +373,35 @@ static void both_containers_are_one_model(void **state) {
     }
 }
 
+/* Catches: a result that depends on which thread took a piece of work, or a team that misses a wake-up, where threads
+ * are put to sleep and moved about at any moment. */
+static void a_core_is_taken_away(void **state) {
+    struct sweep *s = *state;
+    static struct outcome wanted[N_REQUESTS], got[N_REQUESTS];
+    struct problem p = {.name = "a core is taken away",
+                        .model = small_model,
+                        .is_gguf = true,
+                        .compute = LLAMA_COMPUTE_BF16,
+                        .kv_dtype = DTYPE_BF16,
+                        SHAPES(small_shapes)};
+    p.model.dtype = DTYPE_Q4_0;
+    char *path = NULL;
+    write_model(s, &p, &path);
+    const struct way plain = {KERNEL_ISA_REF, 1, 1, INT_MAX, false};
+    compute(&p, path, &plain, N_REQUESTS, wanted);
+    const uint64_t seed = (uint64_t)(clock_seconds() * 1e6);
+    if (!disturb_start(seed)) fail_msg("the system gives no thread or signal handler");
+    for (int i = 0; i < 10; i++) {
+        const struct way w = way_of(s, i % 5, i / 5);
+        compute(&p, path, &w, requests_of(&p, &w), got);
+        compare(&p, &w, got, wanted, requests_of(&p, &w));
+    }
+    const int64_t n_sleeps = disturb_stop();
+    print_message("threads were put to sleep %lld times (seed %llu)\n", (long long)n_sleeps, (unsigned long long)seed);
+    assert_true(n_sleeps > 0);
+    alloc_free(path);
+}
+
 /* What version 1 of the arithmetic gives for all problems above, on any machine and from any compiler. Where this
  * differs and the sweep agrees, the arithmetic itself was changed: kernel/order.h says what that asks for. */
 #define ARITHMETIC_VERSION 1
@@ -419,6 +451,7 @@ int main(void) {
         cmocka_unit_test(products_in_four_shards),
         cmocka_unit_test(attention_over_four_spans),
         cmocka_unit_test(both_containers_are_one_model),
+        cmocka_unit_test(a_core_is_taken_away),
         cmocka_unit_test(the_bits_are_those_of_the_version),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
