@@ -257,9 +257,16 @@ static bool is_passing(enum conf_id id) {
            id == CONF_TRAIN_TO;
 }
 
-/* The number of steps of a constant schedule changes nothing before the last one, so that such a run may go on. */
+static bool rewinds(const struct conf *c) {
+    return strcmp(conf_text(c, CONF_TRAIN_ON_NAN), "rewind") == 0 ||
+           strcmp(conf_text(c, CONF_TRAIN_ON_SPIKE), "rewind") == 0;
+}
+
+/* The number of steps of a constant schedule changes nothing before the last one, so that such a run may go on; when
+ * states are saved decides where rewinds go back to, and nothing else. */
 static bool is_identity(const struct conf *c, enum conf_id id) {
     if (id == CONF_TRAIN_STEPS && conf_int(c, CONF_TRAIN_SCHEDULE) == 0) return false;
+    if (id == CONF_TRAIN_CHECKPOINT_EVERY && !rewinds(c)) return false;
     return conf_option(id)->changes_results;
 }
 

@@ -63,11 +63,11 @@ class Bits(unittest.TestCase):
         expected = self.straight()
         for i in range(20):
             out = f"killed-{i}"
-            every = str(numbers.choice([1, 3, 5]))
             status = -signal.SIGKILL
             while status == -signal.SIGKILL:
                 arguments = training.arguments(
-                    out, self.rows, "--checkpoint-every", every, "--threads", numbers.choice("12"), steps=STEPS
+                    out, self.rows, "--checkpoint-every", numbers.choice("135"), "--threads", numbers.choice("12"),
+                    "--micro-batch", numbers.choice("1234"), steps=STEPS
                 )
                 status, said = training.kill_after(out, arguments, numbers.randint(1, 15), numbers.random() * 0.01)
                 self.assertNotIn("refused", said)
