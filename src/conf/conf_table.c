@@ -249,8 +249,9 @@ static const struct conf_command_row commands[CONF_COMMAND_COUNT] = {
     [CONF_DOCTOR] = {.name = "doctor",
                      .arguments = "[MODEL]",
                      .summary = "what this machine has, and what Cria makes of it",
-                     .details = "With a model, also a short run of it: memory, prefill and decode as they were foretold\n"
-                                "and as they came. Times are foretold once plan calibrate has measured the machine.",
+                     .details =
+                         "With a model, also a short run of it: memory, prefill and decode as they were foretold\n"
+                         "and as they came. Times are foretold once plan calibrate has measured the machine.",
                      .examples = "cria doctor\n"
                                  "cria doctor smollm2",
                      .max_arguments = 1},

@@ -76,7 +76,7 @@ struct tokenizer_options {
     bool special;  /* the whole text may spell special tokens */
     const uint8_t
         *trusted; /* NULL, or a byte for each byte of the text: a special token counts where all of its bytes are 1 */
-    int threads; /* that may work on a long text; below 2: the caller's alone. Never changes an id. */
+    int threads;  /* that may work on a long text; below 2: the caller's alone. Never changes an id. */
 };
 
 /* Appends ids to *list. dropped (may be NULL) counts the bytes that the vocabulary cannot say and the reference drops.

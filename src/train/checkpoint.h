@@ -59,7 +59,7 @@ CRIA_MUST_CHECK cria_status checkpoint_content_digest(const struct checkpoint_co
 struct checkpoint_stamp {
     int64_t step;
     uint8_t run_id[DIGEST_BYTES];
-    const char *state;             /* text of state.json; borrowed */
+    const char *state; /* text of state.json; borrowed */
     size_t n_state;
 };
 
