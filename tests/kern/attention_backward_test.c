@@ -257,6 +257,7 @@ static const struct problem problems[] = {
     {2, 1, 64, DTYPE_BF16, 2, {1100, 513}},
     {2, 1, 32, DTYPE_F32, 1, {1600}},
     {6, 2, 128, DTYPE_BF16, 4, {32, 64, 2, 95}},
+    {6, 2, 16, DTYPE_BF16, 3, {1030, 40, 1600}}, /* with 5 threads one piece is shared out, with more all six */
 };
 enum { N_PROBLEMS = sizeof problems / sizeof problems[0] };
 
@@ -317,7 +318,7 @@ static void digest_of(const struct run_state *s, int first_row, int n_rows, uint
 
 static void test_same_bits(void **state) {
     (void)state;
-    static const int threads[] = {1, 2, 3, 5};
+    static const int threads[] = {1, 2, 3, 5, 7};
     for (int i = 0; i < N_PROBLEMS; i++) {
         uint8_t expected[DIGEST_BYTES] = {0}, got[DIGEST_BYTES];
         bool is_first = true;

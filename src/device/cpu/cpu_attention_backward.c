@@ -41,6 +41,7 @@ struct work {
     const struct device_attention_backward *a;
     struct shape s;
     size_t workspace_bytes;
+    float *kept; /* the spans' dq of shared pieces */
     float scale;
 };
 
@@ -251,23 +252,34 @@ static const float *finish_tree(const struct work *w, struct workspace *ws, int6
     return right;
 }
 
-static void query_block_backward(const struct work *w, struct workspace *ws, const struct query_block *q) {
+/* dq of the span, from zero, and the query block's part of dk and dv of the keys that it sees there. */
+static void span_backward(const struct work *w, struct workspace *ws, const struct query_block *q, int64_t span) {
     const struct shape *s = &w->s;
     const size_t inputs = (size_t)s->n_panels * s->tile, k_floats = BLOCK * (size_t)s->size;
-    pack_queries(w, ws, q);
-    for (int64_t block = 0; block <= q->number; block++) {
-        if (block % BLOCKS_IN_SPAN == 0) memset(ws->dq, 0, block_floats(w) * sizeof(float));
+    const int64_t first = span * BLOCKS_IN_SPAN, end = first + BLOCKS_IN_SPAN;
+    memset(ws->dq, 0, block_floats(w) * sizeof(float));
+    for (int64_t block = first; block < end && block <= q->number; block++) {
         weigh_block(w, ws, q, block);
         add_turned(w, ws, ws->dv + (size_t)block * k_floats, ws->do_turned, ws->p, q->n);
         add_turned(w, ws, ws->dk + (size_t)block * k_floats, ws->q_turned, ws->ds, q->n);
         add_queries(w, ws, q->n, ws->k_inputs + (size_t)block * inputs);
-        if (block == q->number || block % BLOCKS_IN_SPAN == BLOCKS_IN_SPAN - 1)
-            push_span(w, ws, block / BLOCKS_IN_SPAN);
     }
-    const float *dq = finish_tree(w, ws, q->number / BLOCKS_IN_SPAN + 1);
+}
+
+static void store_queries(const struct work *w, const struct query_block *q, const float *dq) {
     for (int i = 0; i < q->n; i++)
-        memcpy(w->a->dqkv + (q->row + (size_t)i) * w->a->dqkv_stride + q->head * s->size,
-               dq + (size_t)i * (size_t)s->o_stride, (size_t)s->size * sizeof(float));
+        memcpy(w->a->dqkv + (q->row + (size_t)i) * w->a->dqkv_stride + q->head * w->s.size,
+               dq + (size_t)i * (size_t)w->s.o_stride, (size_t)w->s.size * sizeof(float));
+}
+
+static void query_block_backward(const struct work *w, struct workspace *ws, const struct query_block *q) {
+    const int64_t n_spans = q->number / BLOCKS_IN_SPAN + 1;
+    pack_queries(w, ws, q);
+    for (int64_t span = 0; span < n_spans; span++) {
+        span_backward(w, ws, q, span);
+        push_span(w, ws, span);
+    }
+    store_queries(w, q, finish_tree(w, ws, n_spans));
 }
 
 /* ---- the pieces ---- */
@@ -285,13 +297,26 @@ static void store_keys(const struct work *w, const struct workspace *ws, const s
     }
 }
 
+static struct piece piece_at(const struct work *w, int64_t item) {
+    const struct device_run *run = &w->a->runs[item / w->a->n_kv_heads];
+    return (struct piece){run, item % w->a->n_kv_heads, (run->n_rows + BLOCK - 1) / BLOCK};
+}
+
+static void carve_thread(const struct work *w, int64_t i_thread, struct workspace *ret) {
+    carve(&w->s, w->a->scratch + (size_t)i_thread * w->workspace_bytes, ret);
+}
+
+static void begin_keys(const struct work *w, struct workspace *ws, const struct piece *p) {
+    const size_t sums = (size_t)(p->n_blocks * BLOCK * w->s.size) * sizeof(float);
+    memset(ws->dk, 0, sums);
+    memset(ws->dv, 0, sums);
+    pack_keys(w, ws, p);
+}
+
 static void piece_backward(const struct work *w, const struct piece *p, int i_thread) {
     struct workspace ws;
-    carve(&w->s, w->a->scratch + (size_t)i_thread * w->workspace_bytes, &ws);
-    const size_t sums = (size_t)(p->n_blocks * BLOCK * w->s.size) * sizeof(float);
-    memset(ws.dk, 0, sums);
-    memset(ws.dv, 0, sums);
-    pack_keys(w, &ws, p);
+    carve_thread(w, i_thread, &ws);
+    begin_keys(w, &ws, p);
     for (int r = 0; r < w->s.n_rep; r++)
         for (int64_t number = 0; number < p->n_blocks; number++) {
             const struct query_block q = query_block_at(w, p, p->kv_head * w->s.n_rep + r, number);
@@ -303,21 +328,130 @@ static void piece_backward(const struct work *w, const struct piece *p, int i_th
 static void pieces_backward(void *arg, int64_t begin, int64_t end, int i_thread) {
     const struct work *w = arg;
     for (int64_t item = begin; item < end; item++) {
-        const struct device_run *run = &w->a->runs[item / w->a->n_kv_heads];
-        const struct piece p = {run, item % w->a->n_kv_heads, (run->n_rows + BLOCK - 1) / BLOCK};
+        const struct piece p = piece_at(w, item);
         piece_backward(w, &p, i_thread);
     }
 }
 
+/* ---- pieces that are fewer than threads: their spans of keys are shared out ----
+ *
+ * For each head of the group and each chunk of queries, as many as a span has keys, all spans of keys that the chunk
+ * sees are worked on at once: a key's sums are still one chain, for heads and chunks come one after the other. The
+ * spans' dq are kept and then added in their tree. The keys of piece i lie in the scratch of thread i. */
+
+struct share {
+    const struct work *w;
+    int64_t first, n; /* pieces */
+    int head;         /* of the group */
+    int64_t chunk;
+};
+
+static void carve_shared(const struct share *s, int64_t i, int i_thread, struct workspace *ret) {
+    struct workspace keys;
+    carve_thread(s->w, i_thread, ret);
+    carve_thread(s->w, i, &keys);
+    ret->k_outputs = keys.k_outputs;
+    ret->v_outputs = keys.v_outputs;
+    ret->k_inputs = keys.k_inputs;
+    ret->dk = keys.dk;
+    ret->dv = keys.dv;
+}
+
+/* Floats of all spans' dq of a chunk. */
+static size_t kept_floats(const struct shape *s) {
+    const size_t spans = ((size_t)s->max_blocks + BLOCKS_IN_SPAN - 1) / BLOCKS_IN_SPAN;
+    return spans * BLOCKS_IN_SPAN * BLOCK * (size_t)s->o_stride;
+}
+
+/* Where the dq of a span is kept for a query block of the chunk. */
+static float *kept_span(const struct share *s, int64_t i, int64_t span, int64_t number) {
+    const struct work *w = s->w;
+    return w->kept + (size_t)i * kept_floats(&w->s) +
+           (size_t)(span * BLOCKS_IN_SPAN + number % BLOCKS_IN_SPAN) * block_floats(w);
+}
+
+static void begin_shared(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct share *s = arg;
+    for (int64_t i = begin; i < end; i++) {
+        const struct piece p = piece_at(s->w, s->first + i);
+        struct workspace ws;
+        carve_shared(s, i, i_thread, &ws);
+        begin_keys(s->w, &ws, &p);
+    }
+}
+
+static void end_shared(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct share *s = arg;
+    for (int64_t i = begin; i < end; i++) {
+        const struct piece p = piece_at(s->w, s->first + i);
+        struct workspace ws;
+        carve_shared(s, i, i_thread, &ws);
+        store_keys(s->w, &ws, &p);
+    }
+}
+
+/* Items: for each span of keys that the chunk sees, the pieces. */
+static void shared_spans(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct share *s = arg;
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t i = item % s->n, span = item / s->n, first = s->chunk * BLOCKS_IN_SPAN;
+        const struct piece p = piece_at(s->w, s->first + i);
+        struct workspace ws;
+        carve_shared(s, i, i_thread, &ws);
+        for (int64_t number = first; number < first + BLOCKS_IN_SPAN && number < p.n_blocks; number++) {
+            const struct query_block q = query_block_at(s->w, &p, p.kv_head * s->w->s.n_rep + s->head, number);
+            pack_queries(s->w, &ws, &q);
+            ws.dq = kept_span(s, i, span, number);
+            span_backward(s->w, &ws, &q, span);
+        }
+    }
+}
+
+/* Items: for each query block of the chunk, the pieces. */
+static void shared_queries(void *arg, int64_t begin, int64_t end, int i_thread) {
+    const struct share *s = arg;
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t i = item % s->n, number = s->chunk * BLOCKS_IN_SPAN + item / s->n;
+        const struct piece p = piece_at(s->w, s->first + i);
+        if (number >= p.n_blocks) continue;
+        const struct query_block q = query_block_at(s->w, &p, p.kv_head * s->w->s.n_rep + s->head, number);
+        struct workspace ws;
+        carve_thread(s->w, i_thread, &ws);
+        for (int64_t span = 0; span <= s->chunk; span++) {
+            ws.dq = kept_span(s, i, span, number);
+            push_span(s->w, &ws, span);
+        }
+        store_queries(s->w, &q, finish_tree(s->w, &ws, s->chunk + 1));
+    }
+}
+
+static void share_backward(team *t, const struct work *w, int64_t first, int64_t n) {
+    struct share s = {.w = w, .first = first, .n = n};
+    const int64_t n_chunks = (w->s.max_blocks + BLOCKS_IN_SPAN - 1) / BLOCKS_IN_SPAN;
+    team_for(t, n, 1, begin_shared, &s);
+    for (s.head = 0; s.head < w->s.n_rep; s.head++)
+        for (s.chunk = 0; s.chunk < n_chunks; s.chunk++) {
+            team_for(t, n * (s.chunk + 1), 1, shared_spans, &s);
+            team_for(t, n * BLOCKS_IN_SPAN, 1, shared_queries, &s);
+        }
+    team_for(t, n, 1, end_shared, &s);
+}
+
+/* The threads' workspaces, then what is kept of the spans of shared pieces: fewer than threads. */
 size_t device_attention_backward_bytes(const device *d, const struct device_attention_backward *shape) {
     const struct shape s = shape_of(d, shape);
     struct workspace none;
-    return carve(&s, NULL, &none) * (size_t)d->n_threads;
+    const size_t kept = s.max_blocks > BLOCKS_IN_SPAN ? kept_floats(&s) * sizeof(float) : 0;
+    return carve(&s, NULL, &none) * (size_t)d->n_threads + kept * (size_t)(d->n_threads - 1);
 }
 
 void cpu_attention_backward(device *d, const struct device_attention_backward *a) {
     struct work w = {.d = d, .a = a, .s = shape_of(d, a), .scale = 1.0f / sqrtf((float)a->head_size)};
     struct workspace none;
     w.workspace_bytes = carve(&w.s, NULL, &none);
-    team_for(cpu_of(d)->t, (int64_t)a->n_runs * a->n_kv_heads, 1, pieces_backward, &w);
+    w.kept = (float *)(a->scratch + w.workspace_bytes * (size_t)d->n_threads);
+    const int64_t n = (int64_t)a->n_runs * a->n_kv_heads;
+    const int64_t n_shared = w.s.max_blocks > BLOCKS_IN_SPAN ? n % d->n_threads : 0;
+    team_for(cpu_of(d)->t, n - n_shared, 1, pieces_backward, &w);
+    if (n_shared > 0) share_backward(cpu_of(d)->t, &w, n - n_shared, n_shared);
 }
