@@ -216,16 +216,13 @@ __attribute__((always_inline)) static inline __m256 nibble(__m256i words, int i)
     return _mm256_cvtepi32_ps(_mm256_and_si256(words, _mm256_set1_epi32(15 << 4 * i)));
 }
 
-/* The codes of one k, less their bias, of the types that have no nibbles alone. */
+/* The codes of one k, in Q6_K with their bias, of the types that have no nibbles alone. */
 __attribute__((always_inline)) static inline __m256 code_values(const enum dtype d, const struct step_codes *c, int k) {
     const int v = k / 8, i = k % 8;
     if (d == DTYPE_Q8_0) return load_signed(c->bytes + k * KERNEL_PANEL);
     __m256i code = bits_of(c->words[v], 4 * i, 0, 15);
     if (d == DTYPE_Q5_K) code = _mm256_or_si256(code, bits_of(c->high[0], 8 * v + i, 4, 16));
-    if (d == DTYPE_Q6_K) {
-        code = _mm256_or_si256(code, bits_of(c->high[v / 2], 16 * (v % 2) + 2 * i, 4, 48));
-        code = _mm256_sub_epi32(code, _mm256_set1_epi32(32));
-    }
+    if (d == DTYPE_Q6_K) code = _mm256_or_si256(code, bits_of(c->high[v / 2], 16 * (v % 2) + 2 * i, 4, 48));
     return _mm256_cvtepi32_ps(code);
 }
 
@@ -243,6 +240,7 @@ __attribute__((always_inline)) static inline __m256 weights_at(const enum dtype 
     }
     const __m256 code = code_values(d, c, k), scale = c->d[d == DTYPE_Q6_K ? k / 16 : 0];
     if (d == DTYPE_Q5_K) return round_plain(_mm256_fmsub_ps(code, scale, c->m));
+    if (d == DTYPE_Q6_K) return round_plain(_mm256_fmsub_ps(code, scale, _mm256_mul_ps(scale, _mm256_set1_ps(32))));
     return round_plain(_mm256_mul_ps(code, scale));
 }
 

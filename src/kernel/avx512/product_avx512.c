@@ -210,7 +210,7 @@ __attribute__((always_inline)) static inline __m512 look_up(__m512i words, int s
     return _mm512_permutexvar_ps(_mm512_srli_epi32(words, (unsigned)shift), table);
 }
 
-/* The codes of one k, less their bias. */
+/* The codes of one k, less their bias and in Q6_K without their high bits. */
 __attribute__((always_inline)) static inline __m512 code_values(const enum dtype d, const struct step_codes *c, int k) {
     const __m512 plain = _mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     const int v = k / 8, i = k % 8;
@@ -221,11 +221,14 @@ __attribute__((always_inline)) static inline __m512 code_values(const enum dtype
     if (d == DTYPE_Q5_K)
         return _mm512_add_ps(
             low, look_up(c->high[0], 8 * v + i, _mm512_set_ps(16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0)));
-    if (d == DTYPE_Q6_K)
-        return _mm512_add_ps(
-            low, look_up(c->high[v / 2], 16 * (v % 2) + 2 * i,
-                         _mm512_set_ps(16, 0, -16, -32, 16, 0, -16, -32, 16, 0, -16, -32, 16, 0, -16, -32)));
     return low;
+}
+
+/* What the high bits of a Q6_K code add to it, its bias taken away: a power of two or nothing, so that its product with
+ * a scale is exact. */
+__attribute__((always_inline)) static inline __m512 high_values(const struct step_codes *c, int k) {
+    return look_up(c->high[k / 16], 16 * (k / 8 % 2) + 2 * (k % 8),
+                   _mm512_set_ps(16, 0, -16, -32, 16, 0, -16, -32, 16, 0, -16, -32, 16, 0, -16, -32));
 }
 
 /* Rounded to bf16 and still sixteen floats, for finite numbers of ordinary size: their product with 2^16 + 1, less
@@ -239,6 +242,7 @@ __attribute__((always_inline)) static inline __m512 weights_at(const enum dtype 
     const __m512 codes = code_values(d, c, k), scale = c->d[d == DTYPE_Q6_K ? k / 16 : 0];
     if (d == DTYPE_Q4_1) return round_plain(_mm512_fmadd_ps(codes, scale, c->m));
     if (d == DTYPE_Q4_K || d == DTYPE_Q5_K) return round_plain(_mm512_fmsub_ps(codes, scale, c->m));
+    if (d == DTYPE_Q6_K) return round_plain(_mm512_fmadd_ps(codes, scale, _mm512_mul_ps(high_values(c, k), scale)));
     return round_plain(_mm512_mul_ps(codes, scale));
 }
 

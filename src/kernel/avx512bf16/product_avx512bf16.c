@@ -202,7 +202,8 @@ static inline __m512 byte_values(const uint8_t *bytes) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)bytes)));
 }
 
-/* The codes, less their bias, of tile row `half` * 8 + r: outputs 0-7 (v = 2 * half) or 8-15 (v = 2 * half + 1). */
+/* The codes, less their bias and in Q6_K without their high bits, of tile row `half` * 8 + r: outputs 0-7 (v = 2 *
+ * half) or 8-15 (v = 2 * half + 1). */
 __attribute__((always_inline)) static inline __m512 code_values(const enum dtype d, const struct step_codes *c, int v,
                                                                 int r) {
     const __m512 plain = _mm512_set_ps(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
@@ -212,11 +213,14 @@ __attribute__((always_inline)) static inline __m512 code_values(const enum dtype
     if (d == DTYPE_Q5_K)
         return _mm512_add_ps(
             low, look_up(c->high[0], 8 * v + r, _mm512_set_ps(16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0)));
-    if (d == DTYPE_Q6_K)
-        return _mm512_add_ps(
-            low, look_up(c->high[v / 2], 16 * (v % 2) + 2 * r,
-                         _mm512_set_ps(16, 0, -16, -32, 16, 0, -16, -32, 16, 0, -16, -32, 16, 0, -16, -32)));
     return low;
+}
+
+/* What the high bits of a Q6_K code add to it, its bias taken away: a power of two or nothing, so that its product with
+ * a scale is exact. */
+__attribute__((always_inline)) static inline __m512 high_values(const struct step_codes *c, int v, int r) {
+    return look_up(c->high[v / 2], 16 * (v % 2) + 2 * r,
+                   _mm512_set_ps(16, 0, -16, -32, 16, 0, -16, -32, 16, 0, -16, -32, 16, 0, -16, -32));
 }
 
 __attribute__((always_inline)) static inline __m512bh tile_row(const enum dtype d, const struct step_codes *c, int half,
@@ -230,6 +234,12 @@ __attribute__((always_inline)) static inline __m512bh tile_row(const enum dtype 
     } else {
         low = code_values(d, c, 2 * half, r);
         high = code_values(d, c, 2 * half + 1, r);
+    }
+    if (d == DTYPE_Q6_K) {
+        const __m512 low_high = _mm512_mul_ps(high_values(c, 2 * half, r), scale.low);
+        const __m512 high_high = _mm512_mul_ps(high_values(c, 2 * half + 1, r), scale.high);
+        return _mm512_cvtne2ps_pbh(_mm512_fmadd_ps(high, scale.high, high_high),
+                                   _mm512_fmadd_ps(low, scale.low, low_high));
     }
     if (d == DTYPE_Q4_1)
         return _mm512_cvtne2ps_pbh(_mm512_fmadd_ps(high, scale.high, c->m.high),
