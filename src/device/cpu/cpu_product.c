@@ -1,7 +1,7 @@
 /* cpu_product.c: the products: packing weights, and the loops that share them out.
  *
  * A piece of work is a unit (two panels, 32 outputs) and a block of rows. Quantised panels are unpacked once for the
- * block, or, with a single row, multiplied as they are. Each shard of K is a chain of its own; the chains are added in
+ * block, or, with few rows, multiplied as they are. Each shard of K is a chain of its own; the chains are added in
  * a tree before anything else happens to the result (kernel/order.h). */
 #include "device/cpu/cpu.h"
 #include "device/product_scratch.h"
