@@ -11,7 +11,7 @@
 
 enum {
     TILE_ROWS = 96, /* query rows at once: tokens x query heads of the group; one token may have more */
-    FEW_ROWS = 16,  /* up to which reading keys and values takes longer than the work on them */
+    FEW_ROWS = 32,  /* up to which the memory sets the pace */
     FEW_PANELS = 2, /* of values in a part of the work on few rows */
     PAGES_IN_SPAN = ORDER_SPAN / ORDER_KEY_BLOCK,
 };
@@ -112,9 +112,9 @@ static const uint8_t *page_head(const struct attention_work *w, const struct til
     return w->a->cache + (size_t)t->run->pages[page] * w->a->page_stride + (size_t)t->kv_head * w->a->kv->head_bytes;
 }
 
-/* One block of keys and the rows of the tile from first_row on. With few rows the memory sets the pace: the products
- * are cut into parts, and before each part some of the next page is asked for, since the processor does not foresee the
- * jump from page to page. Asked for all at once it would stop the work until nearly all of it is there. */
+/* One block of keys and the rows of the tile from first_row on. Before each part of the work some of the next page is
+ * asked for, since the processor does not foresee the jump from page to page; asked for all at once it would stop the
+ * work until nearly all of it is there. With few rows the products are cut, which makes the parts smaller. */
 struct block {
     int64_t page;
     const uint8_t *head;
@@ -139,12 +139,15 @@ static struct block block_of(const struct attention_work *w, const struct worksp
                       .weights = ws->weights + (size_t)first_row * s->p_bytes,
                       .steps = s->n_steps,
                       .panels = s->o_stride / KERNEL_PANEL};
-    if (n_rows > FEW_ROWS || (page + 1) * ORDER_KEY_BLOCK >= t->position_0 + t->n_tokens) return b;
-    b.steps = 1;
-    b.panels = FEW_PANELS;
+    if ((page + 1) * ORDER_KEY_BLOCK >= t->position_0 + t->n_tokens) return b;
+    if (n_rows <= FEW_ROWS) {
+        b.steps = 1;
+        b.panels = FEW_PANELS;
+    }
     b.ahead = page_head(w, t, page + 1);
     b.left = w->a->kv->head_bytes;
-    const int n_parts = s->n_steps + 2 + (s->o_stride / KERNEL_PANEL + FEW_PANELS - 1) / FEW_PANELS;
+    const int n_panels = s->o_stride / KERNEL_PANEL;
+    const int n_parts = s->n_steps / b.steps + 2 + (n_panels + b.panels - 1) / b.panels;
     b.piece = aligned(b.left / (size_t)n_parts);
     return b;
 }
