@@ -69,6 +69,8 @@ static cria_status open_folder(struct cmd_train_setup *s, const struct conf *c, 
                                    .seed = (uint64_t)conf_int(c, CONF_TRAIN_SEED),
                                    .trust_files = conf_flag(c, CONF_TRAIN_TRUST_FILES)};
     cria_status status;
+    for (int i = 0; i < s->n_phases; i++)
+        if (!s->phases[i].seq_len) s->phases[i].seq_len = one.seq_len;
     TRY(rows_open(&s->data, path, &options, err));
     const char *tokenizer_path = rows_tokenizer_path(s->data);
     if (tokenizer_path) {
@@ -134,6 +136,9 @@ static cria_status open_data(struct cmd_train_setup *s, const struct conf *c, st
     const char *folder = conf_text(c, CONF_TRAIN_DATA), *lines = conf_text(c, CONF_TRAIN_ROWS);
     if (!folder == !lines)
         return ERROR_SET(err, CRIA_USAGE, "which data? Either --data DIR (of cria data build) or --rows FILE.jsonl");
+    if (lines && conf_is_set(c, CONF_TRAIN_SEQ_LEN))
+        return ERROR_SET(err, CRIA_USAGE,
+                         "--seq-len chooses among the rows of --data; those of --rows are as long as they are");
     if (lines && s->n_phases) return ERROR_SET(err, CRIA_USAGE, "phases are stretches of --data, not of --rows");
     if (folder && conf_is_set(c, CONF_TRAIN_EVAL_DATA))
         return ERROR_SET(err, CRIA_USAGE, "--eval-rows goes with --rows; a data folder has its own held-out rows");

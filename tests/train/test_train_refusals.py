@@ -50,6 +50,7 @@ class Refusals(unittest.TestCase):
             (self.small("refused", "--batch-ramp", "8@"), "ROWS@STEP"),
             (self.small("refused", "--batch-ramp", "99@3"), "rows used up: step 3"),
             (self.small("refused", "--data", "x"), "Either --data"),
+            (self.small("refused", "--seq-len", "64"), "--seq-len chooses"),
             (self.small("refused", "--eval-rows", "nowhere.jsonl"), "nowhere.jsonl"),
             (["--init", training.MODEL, "--rows", "nowhere.jsonl", "--out", out], "nowhere.jsonl"),
             (["--init", "nowhere", "--rows", self.rows, "--out", out], "nowhere"),
