@@ -246,7 +246,8 @@ __attribute__((always_inline)) static inline __m256 weights_at(const enum dtype 
 
 __attribute__((always_inline)) static inline void unpack(const enum dtype d, uint8_t *tiles, const uint8_t *w,
                                                          int n_steps) {
-    for (int s = 0; s < n_steps; s++)
+    for (int s = 0; s < n_steps; s++) {
+        panel_prefetch(d, w, s);
         for (int half = 0; half < 2; half++) {
             const struct step_codes c = load_codes(d, w, s, half);
             UNROLLED
@@ -257,6 +258,7 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
                                     _mm256_or_si256(_mm256_srli_epi32(even, 16), odd));
             }
         }
+    }
 }
 
 /* n_rows (a constant where this is inlined) against eight outputs of a quantised panel. */

@@ -250,6 +250,7 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
                                                          int n_steps) {
     for (int s = 0; s < n_steps; s++) {
         const struct step_codes c = load_codes(d, w, s);
+        panel_prefetch(d, w, s);
         UNROLLED
         for (int r = 0; r < TILE_ROWS; r++) {
             const __m512i even = _mm512_castps_si512(weights_at(d, &c, 2 * r));

@@ -14,7 +14,7 @@
 #include "kernel/rows_fill.h"
 #include "kernel/unroll.h"
 
-enum { ROWS_AT_ONCE = 6, FEW_ROWS = 6, ROW_PAIRS = 8 };
+enum { ROWS_AT_ONCE = 6, FEW_ROWS = 8, ROW_PAIRS = 8 };
 
 static inline __m512bh pairs_of(__m512i v) { return (__m512bh)v; }
 
@@ -254,6 +254,7 @@ __attribute__((always_inline)) static inline void unpack(const enum dtype d, uin
                                                          int n_steps) {
     for (int s = 0; s < n_steps; s++) {
         const struct step_codes c = load_codes(d, w, s);
+        panel_prefetch(d, w, s);
         for (int half = 0; half < 2; half++) {
             UNROLLED
             for (int r = 0; r < ROW_PAIRS; r++)
@@ -306,11 +307,11 @@ __attribute__((always_inline)) static inline void few(const enum dtype d, float 
     case n:                                                                       \
         few(d, c, c_stride, x, x_stride, w, w_stride, n_panels, n_steps, add, n); \
         break;
-#define TYPE(name, d)                                                                                          \
-    static void unpack_##name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(d, tiles, w, n_steps); } \
-    static void few_##name(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,     \
-                           size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {                 \
-        switch (n_rows) { ROWS(1, d) ROWS(2, d) ROWS(3, d) ROWS(4, d) ROWS(5, d) ROWS(6, d) }                  \
+#define TYPE(name, d)                                                                                               \
+    static void unpack_##name(uint8_t *tiles, const uint8_t *w, int n_steps) { unpack(d, tiles, w, n_steps); }      \
+    static void few_##name(float *c, size_t c_stride, const uint8_t *x, size_t x_stride, const uint8_t *w,          \
+                           size_t w_stride, int n_rows, int n_panels, int n_steps, bool add) {                      \
+        switch (n_rows) { ROWS(1, d) ROWS(2, d) ROWS(3, d) ROWS(4, d) ROWS(5, d) ROWS(6, d) ROWS(7, d) ROWS(8, d) } \
     }
 TYPE(q8_0, DTYPE_Q8_0)
 TYPE(q4_0, DTYPE_Q4_0)
