@@ -118,6 +118,7 @@ static cria_status set_up(rows *r, const char *text, size_t n, const uint16_t *t
     TRY(digest_result(d, sum, err));
     digest_hex(sum, r->digest);
     r->plans = ALLOC_NEW(struct rows_plan);
+    r->n_plans = r->plans ? 1 : 0; /* rows_close() frees what they hold */
     if (r->plans) r->plans->name = alloc_text("1", 1);
     if (token_bytes) r->token_bytes = alloc_array((size_t)r->n_vocab, sizeof *token_bytes);
     if (!r->plans || !r->plans->name || (token_bytes && !r->token_bytes)) {
@@ -125,7 +126,6 @@ static cria_status set_up(rows *r, const char *text, size_t n, const uint16_t *t
         goto out;
     }
     if (token_bytes) memcpy(r->token_bytes, token_bytes, (size_t)r->n_vocab * sizeof *token_bytes);
-    r->n_plans = 1;
 out:
     digest_destroy(&d);
     return status;
