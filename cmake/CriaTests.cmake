@@ -11,9 +11,11 @@
 # or measures so much memory, that the sanitizers pass it by (they see the same code run on tiny models); `single` is
 # what has one thread and takes long, so that the thread sanitizer would learn nothing from it.
 set(CRIA_CHECK_TESTS test_baseline)
-set(CRIA_SLOW_TESTS smollm2_test test_cmd_smollm2 test_memory)
+set(CRIA_SLOW_TESTS smollm2_test test_cmd_smollm2 test_memory learning_memory_test test_foretell test_speedrun
+  test_train_bits)
 set(CRIA_SINGLE_TESTS gguf_mutation_test safetensors_mutation_test template_budget_test templates_test prompts_test
-  long_text_test test_long_text test_reference)
+  long_text_test test_long_text test_reference test_trainer plan_fault_test predict_test test_predict test_plan_facts
+  test_plan_serving test_report)
 # Tests that hold a time or a ratio of times run while no other does.
 set(CRIA_TIMED_TESTS long_text_test test_long_text template_budget_test)
 # Tests that compile a kernel into themselves need its instruction set; they ask the machine before they use it.

@@ -16,6 +16,12 @@
 #include "base/random.h"
 #include "device/device_backward.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#else
+#define HAS_SANITIZER 0
+#endif
+
 enum { MAX_RUNS = 4 };
 static const uint64_t seed = 7;
 
@@ -326,7 +332,8 @@ static void test_same_bits(void **state) {
             for (size_t t = 0; t < sizeof threads / sizeof threads[0]; t++) {
                 const char *reason;
                 if (!kernel_isa_usable((enum kernel_isa)isa, &reason)) continue;
-                if (isa == KERNEL_ISA_REF && problems[i].lengths[0] > 1000 && t > 0) continue; /* it is slow */
+                if (isa == KERNEL_ISA_REF && problems[i].lengths[0] > 1000 && (t > 0 || HAS_SANITIZER))
+                    continue; /* it is slow */
                 struct run_state s;
                 make(&s, &problems[i], 0);
                 compute(&s, (enum kernel_isa)isa, threads[t]);
