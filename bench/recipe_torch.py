@@ -142,7 +142,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--lr", type=float, default=0.01)
+    parser.add_argument("--lr", type=float, default=0.006)
     parser.add_argument("--work", default=os.path.join(ROOT, "build", "recipe"))
     parser.add_argument("--threads", type=int, default=2)
     o = parser.parse_args()
