@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "arch/limits.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "tensor/pages.h"
@@ -12,9 +13,10 @@ enum { MAX_KEEP = 64 };
 
 struct saver {
     struct saver_options options;
-    struct checkpoint_content copy; /* shares the texts of the live one; owns its two lists */
-    struct pages memory;            /* owned: the values of the copy; empty where saves are not behind */
-    char *state;                    /* owned: of the stamp */
+    struct checkpoint_content
+        copy;            /* owns its two lists and its configuration, which a phase changes; shares the rest */
+    struct pages memory; /* owned: the values of the copy; empty where saves are not behind */
+    char *state;         /* owned: of the stamp */
     struct checkpoint_stamp stamp;
     pthread_t thread;
     bool is_running; /* a thread has to be joined */
@@ -51,6 +53,7 @@ static cria_status make_copy(saver *s, struct cria_error *err) {
     const struct checkpoint_content *live = s->options.content;
     cria_status status;
     s->copy = *live;
+    s->copy.config = buffer_make(LIMIT_CONFIG_BYTES);
     s->copy.model = copy_list(live->model, live->n_model);
     s->copy.optimizer = copy_list(live->optimizer, live->n_optimizer);
     if (!s->copy.model || !s->copy.optimizer) TRY(ERROR_NOMEM(err, sizeof *live->model, "the copy of a state"));
@@ -83,6 +86,7 @@ void saver_destroy(saver **s) {
     saver_wait(old);
     pthread_mutex_destroy(&old->mutex);
     pages_release(&old->memory);
+    buffer_free(&old->copy.config);
     alloc_free(old->copy.model);
     alloc_free(old->copy.optimizer);
     alloc_free(old->state);
@@ -152,6 +156,10 @@ cria_status saver_start(saver *s, const struct checkpoint_stamp *stamp, struct c
     s->is_told = false;
     s->error = (struct cria_error){0};
     if (s->options.is_behind) {
+        buffer_cut(&s->copy.config, 0);
+        buffer_append(&s->copy.config, s->options.content->config.data, s->options.content->config.n_bytes);
+        const cria_status status = buffer_status(&s->copy.config, "the copy of config.json", err);
+        if (status != CRIA_OK) return status;
         copy_values(s->options.content->model, s->copy.model, s->copy.n_model);
         copy_values(s->options.content->optimizer, s->copy.optimizer, s->copy.n_optimizer);
         s->is_running = pthread_create(&s->thread, NULL, save, s) == 0;
